@@ -1,0 +1,3 @@
+//! Load and replay.
+
+fn main() {}

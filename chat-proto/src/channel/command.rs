@@ -1,0 +1,147 @@
+//! What a caller wants of a channel, before anybody has decided whether it may happen.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::body::Body;
+use crate::entry::{ChannelType, History, MembersChange, MetaChange};
+use crate::id::{ClientId, DeviceId, Seq, UserId};
+
+/// A wish of one user for one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Who wishes it; authenticated, or a system actor of the embedding program.
+    pub from: UserId,
+    /// With which device; absent for a system actor.
+    pub device: Option<DeviceId>,
+    /// Whether the embedding program itself wishes it: it may everything that a rule on roles would refuse.
+    pub system: bool,
+    /// The key under which a retry finds the first result; absent where the protocol has none.
+    pub key: Option<CommandKey>,
+    /// What.
+    pub action: Action,
+}
+
+/// What a command would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Begin the channel.
+    Create(NewChannel),
+    /// Say something.
+    Send(NewMessage),
+    /// Add, remove or change members.
+    Members(MembersChange),
+    /// Change title, topic or settings.
+    Meta(MetaChange),
+}
+
+/// The beginning of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewChannel {
+    /// Direct or group.
+    #[serde(rename = "type")]
+    pub channel_type: ChannelType,
+    /// A group's name.
+    pub title: Option<String>,
+    /// The members besides the creator.
+    pub members: Vec<UserId>,
+    /// What a later member sees.
+    pub history: History,
+    /// Opaque to the server.
+    pub data: Option<Map<String, Value>>,
+    /// The embedding program's own name for the channel.
+    pub external_id: Option<String>,
+}
+
+/// A message to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewMessage {
+    /// In a direct channel that does not exist yet: the other user, so that creation and message are one unit.
+    #[serde(skip)]
+    pub direct_to: Option<UserId>,
+    /// What it says.
+    pub body: Body,
+    /// The message that it answers.
+    pub reply_to: Option<Seq>,
+    /// The message whose thread it is in.
+    pub thread: Option<Seq>,
+    /// Whom it addresses.
+    pub mentions: Vec<UserId>,
+}
+
+/// The name under which a retry of a command finds the first result, with a hash that tells a retry from a misuse.
+/// Unique per channel and sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandKey {
+    /// Made by the client, once per command.
+    pub client_id: ClientId,
+    /// Of the command as it was sent.
+    pub content: ContentHash,
+}
+
+/// The first 128 bits of SHA-256 over a command's canonical JSON (keys of opaque objects sorted), without what may
+/// differ between tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ContentHash([u8; 16]);
+
+impl ContentHash {
+    /// The hash of this action as its sender wrote it.
+    pub fn of(action: &Action) -> Self {
+        let json = serde_json::to_vec(action)
+            .expect("an action is made of strings, numbers and JSON values");
+        let digest = Sha256::digest(&json);
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        Self(hash)
+    }
+
+    /// The hash that a store kept.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes that a store keeps.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl Command {
+    /// A command of a user's device, with the key that its `client_id` and content give.
+    pub fn of_device(
+        from: UserId,
+        device: DeviceId,
+        client_id: Option<ClientId>,
+        action: Action,
+    ) -> Self {
+        let key = client_id.map(|client_id| CommandKey {
+            client_id,
+            content: ContentHash::of(&action),
+        });
+        Self {
+            from,
+            device: Some(device),
+            system: false,
+            key,
+            action,
+        }
+    }
+
+    /// A command of the embedding program itself.
+    pub fn of_system(from: UserId, client_id: Option<ClientId>, action: Action) -> Self {
+        let key = client_id.map(|client_id| CommandKey {
+            client_id,
+            content: ContentHash::of(&action),
+        });
+        Self {
+            from,
+            device: None,
+            system: true,
+            key,
+            action,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Chat sessions over WebSocket and HTTP: mounts into any axum or tower application.

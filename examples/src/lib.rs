@@ -1,0 +1,1 @@
+//! Small programs that embed the engine or talk to a server.
