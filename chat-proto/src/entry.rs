@@ -151,6 +151,9 @@ pub struct Created {
     /// Opaque to the server, for the embedding program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
+    /// The embedding program's own name for the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
 }
 
 /// A change of a channel's members. Holds only what really changes.

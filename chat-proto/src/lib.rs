@@ -30,7 +30,7 @@ pub mod sync;
 pub mod wire;
 
 pub use body::{Attachment, Body, CipherScheme};
-pub use channel::Command;
+pub use channel::{ChannelState, Command};
 pub use entry::{ChannelType, Entry, EntryKind, History, Posting, Record, Role};
 pub use id::{
     ChannelId, ClientId, DeviceId, Epoch, Head, MediaId, MessageId, NodeId, Ordinal, Seq,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::body::Body;
 use crate::entry::{ChannelType, History, MembersChange, MetaChange};
-use crate::id::{ClientId, DeviceId, Seq, UserId};
+use crate::id::{ChannelId, ClientId, DeviceId, Seq, UserId};
 
 /// A wish of one user for one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,35 @@ impl ContentHash {
     }
 }
 
+impl NewMessage {
+    /// A message to a channel that exists, which answers nothing and addresses nobody in particular.
+    pub fn new(body: Body) -> Self {
+        Self {
+            direct_to: None,
+            body,
+            reply_to: None,
+            thread: None,
+            mentions: Vec::new(),
+        }
+    }
+}
+
+impl CommandKey {
+    /// The key of a command. A channel that the embedding program names is begun under that name: whoever repeats
+    /// the creation meets the first, also with another `client_id` or none.
+    pub fn of(client_id: Option<ClientId>, action: &Action) -> Option<Self> {
+        let named = match action {
+            Action::Create(channel) => channel.external_id.as_deref().map(ChannelId::external),
+            Action::Send(_) | Action::Members(_) | Action::Meta(_) => None,
+        };
+        let client_id = named.map_or(client_id, |id| Some(ClientId::from_uuid(id.as_uuid())))?;
+        Some(Self {
+            client_id,
+            content: ContentHash::of(action),
+        })
+    }
+}
+
 impl Command {
     /// A command of a user's device, with the key that its `client_id` and content give.
     pub fn of_device(
@@ -117,10 +146,7 @@ impl Command {
         client_id: Option<ClientId>,
         action: Action,
     ) -> Self {
-        let key = client_id.map(|client_id| CommandKey {
-            client_id,
-            content: ContentHash::of(&action),
-        });
+        let key = CommandKey::of(client_id, &action);
         Self {
             from,
             device: Some(device),
@@ -132,10 +158,7 @@ impl Command {
 
     /// A command of the embedding program itself.
     pub fn of_system(from: UserId, client_id: Option<ClientId>, action: Action) -> Self {
-        let key = client_id.map(|client_id| CommandKey {
-            client_id,
-            content: ContentHash::of(&action),
-        });
+        let key = CommandKey::of(client_id, &action);
         Self {
             from,
             device: None,
