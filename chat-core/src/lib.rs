@@ -1,1 +1,10 @@
-//! The chat engine: ports for stores, routing and identity, and the engine that decides, appends and delivers over them.
+//! The chat engine: ports for stores, routing and identity, and the engine that decides, appends and delivers over
+//! them. No database driver and no socket: adapters bring those.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ports`] | the traits that adapters implement; each one's documentation is its contract |
+
+pub mod ports;
+
+pub use chat_proto as proto;

@@ -1,0 +1,262 @@
+//! The logs.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chat_proto::channel::{ContentHash, Member, MemberChange, Snapshot};
+use chat_proto::{ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp, UserId};
+
+use super::PortError;
+
+/// What a store can do by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreCapabilities {
+    /// An append refuses every key that the log holds, whatever its age (a unique index), so that the engine need not
+    /// search first.
+    pub append_searches_keys: bool,
+}
+
+/// A channel as far as it is folded, and what came since.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// A state of the channel; absent: before its first entry.
+    pub snapshot: Option<Snapshot>,
+    /// The entries after it with their keys, contiguous to the head; at most `Limits::SNAPSHOT_AGE_ENTRIES_MAX`.
+    pub since: Vec<Record>,
+}
+
+/// Entries to append to one channel's log.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// The last entry that was folded to decide these; 0 for a channel that does not exist.
+    pub expected_head: Seq,
+    /// Contiguous from `expected_head + 1`; 1 to `Limits::APPEND_ENTRIES_MAX`.
+    pub records: Vec<AppendRecord>,
+    /// The channel's state after all of them, without its roster. Present whenever one of them is not a message; what a
+    /// store with views writes beside the log.
+    pub state: Option<Snapshot>,
+}
+
+/// An entry to append, and what it means for the members.
+#[derive(Clone, Debug)]
+pub struct AppendRecord {
+    /// The entry and its key.
+    pub record: Record,
+    /// Who came, went or changed, as `chat_proto::channel::member_changes` tells.
+    pub changes: Vec<MemberChange>,
+}
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// The first `durable` records (at least one) are durable, the others surely not.
+    Appended {
+        /// How many.
+        durable: usize,
+    },
+    /// Nothing was appended: the log's head is another one.
+    HeadMoved {
+        /// Where it is.
+        head: Seq,
+    },
+    /// Nothing was appended: the log holds this record's key.
+    KeyExists {
+        /// Which of the records.
+        index: usize,
+        /// What the log holds under it.
+        found: FoundKey,
+    },
+}
+
+/// The first result of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Its entry.
+    pub seq: Seq,
+    /// Messages up to it.
+    pub n: Ordinal,
+    /// Its name.
+    pub message: MessageId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// What was sent.
+    pub content: ContentHash,
+}
+
+/// A search for a key in a part of a log.
+#[derive(Clone, Debug)]
+pub struct KeyQuery {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// The sender, part of the key.
+    pub sender: UserId,
+    /// The command.
+    pub client_id: ClientId,
+    /// Behind this entry.
+    pub after: Seq,
+    /// Up to and with this one.
+    pub through: Seq,
+}
+
+/// How much a page holds at the most; at least one entry all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Entries.
+    pub entries: usize,
+    /// Bytes, as `Entry::size_bytes` counts them.
+    pub bytes: usize,
+}
+
+/// A contiguous part of a log.
+#[derive(Clone, Debug)]
+pub struct EntriesQuery {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// Behind this entry.
+    pub after: Seq,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Contiguous entries as they now are.
+#[derive(Clone, Debug, Default)]
+pub struct EntriesPage {
+    /// From `after + 1` on.
+    pub entries: Vec<Entry>,
+    /// The log's head, at or behind the last entry.
+    pub head: Head,
+}
+
+/// Messages in a part of a log, without what lies between.
+#[derive(Clone, Debug)]
+pub struct MessagesQuery {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// Behind this entry.
+    pub after: Seq,
+    /// Before this one.
+    pub before: Seq,
+    /// The newest of the range, or else the oldest.
+    pub newest: bool,
+    /// How much.
+    pub limit: PageLimit,
+}
+
+/// Messages as they now are, ascending.
+#[derive(Clone, Debug, Default)]
+pub struct MessagesPage {
+    /// The messages.
+    pub messages: Vec<Entry>,
+    /// Whether the range holds more.
+    pub more: bool,
+}
+
+/// A part of a channel's members, by user id.
+#[derive(Clone, Debug)]
+pub struct MembersQuery {
+    /// Of which channel.
+    pub channel: ChannelId,
+    /// Behind this user.
+    pub after: Option<UserId>,
+    /// Members at the most.
+    pub limit: usize,
+}
+
+/// Members, ascending by user id.
+#[derive(Clone, Debug, Default)]
+pub struct MembersPage {
+    /// Every change of members up to here is in the rows; perhaps later ones too.
+    pub through: Seq,
+    /// The rows.
+    pub members: Vec<(UserId, Member)>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// Single members of a channel.
+#[derive(Clone, Debug, Default)]
+pub struct Memberships {
+    /// Every change of members up to here is in the rows; perhaps later ones too.
+    pub through: Seq,
+    /// Those of the asked who are members.
+    pub found: BTreeMap<UserId, Member>,
+}
+
+/// Channels' logs: contiguous, append-only, with keys.
+///
+/// # Contract
+/// Appending:
+/// - Entries MUST get the place they ask for: `seq` contiguous from 1 under any number of concurrent writers
+///   (`seq_is_contiguous_under_concurrent_writers`).
+/// - An append whose expected head is not the log's MUST append nothing and tell the head
+///   (`append_refuses_a_moved_head`); of two at once with one expected head exactly one succeeds
+///   (`one_of_two_racing_appends_wins`).
+/// - An append is prefix-atomic: when it answers `Appended { durable }`, exactly the first `durable` records MUST be in the
+///   log (`append_is_prefix_atomic`). A channel's first two records in one append MUST be durable together
+///   (`creation_and_first_message_are_one_unit`).
+/// - With `append_searches_keys` a record whose (sender, `client_id`) the log holds MUST be refused as `KeyExists`, also when
+///   the head has moved, and nothing appended (`append_refuses_a_known_key`); keys MUST be apart by sender and channel
+///   (`keys_are_apart_by_sender_and_channel`).
+/// - What `Appended` acknowledged MUST survive a crash and `reopen` (`acknowledged_survives_reopen`).
+/// - An `Err` MUST say `Retry::Safe` or `Never` only when the records are surely not and never will be in the log. After
+///   `Unknown`, an append at the same expected head MUST settle it: either it succeeds, and the first attempt never will, or
+///   the head has moved.
+/// - A message body of 100,000 scalar values MUST be stored and returned byte for byte (`long_bodies_return_exactly`), as
+///   MUST any hostile text (`hostile_bodies_return_exactly`).
+/// - An entry of a kind that this version does not know MUST be returned as it came (`unknown_kinds_are_kept`).
+///
+/// Reading:
+/// - Entry k MUST become visible only when 1..k-1 are, to every reader (`visible_only_in_order`).
+/// - A read that begins after an append was acknowledged MUST see it (`reads_see_what_was_acknowledged`).
+/// - `entries` MUST be contiguous from `after + 1`, respect both limits and hold at least one entry if there is one
+///   (`pages_are_contiguous`, `pages_respect_bytes_and_hold_one`), with a head at or behind the last entry.
+/// - `messages` MUST hold exactly the messages of the range that its end asks for, ascending, and MUST tell whether there
+///   are more (`message_pages_are_exact`).
+/// - `load` MUST fold to the same state as the log itself (`load_folds_to_the_log`).
+/// - `find_key` MUST find a key in all of `(after, through]` and nowhere else (`find_key_searches_exactly_the_range`).
+/// - `members` and `memberships` MUST hold every change up to `through` (`members_follow_the_log`), page by user id without
+///   gap or repetition (`member_pages_are_exact`).
+/// - `successor` MUST be the longest-standing admin, else member, other than the leaving (`successor_is_longest_standing`).
+/// - Channels MUST be isolated from each other (`channels_are_isolated`), and a channel that does not exist reads as empty
+///   (`an_absent_channel_is_empty`).
+/// - `epoch` MUST be the same for the life of the store, also after `reopen` (`epoch_outlives_reopen`).
+///
+/// # Cancellation
+/// Dropping the future of `append` MAY leave the append going on; it MUST NOT leave it half done.
+#[async_trait]
+pub trait MessageStore: Send + Sync + 'static {
+    /// What the store can do by itself; never changes.
+    fn capabilities(&self) -> StoreCapabilities;
+
+    /// The life of the store.
+    async fn epoch(&self) -> Result<Epoch, PortError>;
+
+    /// The channel's state.
+    async fn load(&self, channel: ChannelId) -> Result<Loaded, PortError>;
+
+    /// Appends if the head is the expected one and no key is known.
+    async fn append(&self, append: Append) -> Result<AppendOutcome, PortError>;
+
+    /// The heads of these channels, in the order asked.
+    async fn heads(&self, channels: &[ChannelId]) -> Result<Vec<Head>, PortError>;
+
+    /// A contiguous part of the log, as it now is.
+    async fn entries(&self, query: EntriesQuery) -> Result<EntriesPage, PortError>;
+
+    /// Messages in a part of the log, as they now are.
+    async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError>;
+
+    /// The entry that a command left in this part of the log.
+    async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError>;
+
+    /// A page of the members.
+    async fn members(&self, query: MembersQuery) -> Result<MembersPage, PortError>;
+
+    /// Those of `users` who are members.
+    async fn memberships(&self, channel: ChannelId, users: &[UserId]) -> Result<Memberships, PortError>;
+
+    /// Who becomes owner when `leaving`, the last one, goes.
+    async fn successor(&self, channel: ChannelId, leaving: &UserId) -> Result<Option<UserId>, PortError>;
+}
