@@ -16,12 +16,12 @@ pub struct StoreCapabilities {
     pub append_searches_keys: bool,
 }
 
-/// A channel as far as it is folded, and what came since.
+/// What a caller needs to know a channel's state.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// A state of the channel; absent: before its first entry.
+    /// A state of the channel, from which to fold on; absent: from the state that the caller said it has.
     pub snapshot: Option<Snapshot>,
-    /// The entries after it with their keys, contiguous to the head; at most `Limits::SNAPSHOT_AGE_ENTRIES_MAX`.
+    /// The entries after that state with their keys, contiguous to the head; at most `Limits::SNAPSHOT_AGE_ENTRIES_MAX`.
     pub since: Vec<Record>,
 }
 
@@ -214,7 +214,8 @@ pub struct Memberships {
 ///   (`pages_are_contiguous`, `pages_respect_bytes_and_hold_one`), with a head at or behind the last entry.
 /// - `messages` MUST hold exactly the messages of the range that its end asks for, ascending, and MUST tell whether there
 ///   are more (`message_pages_are_exact`).
-/// - `load` MUST fold to the same state as the log itself (`load_folds_to_the_log`).
+/// - `load` MUST fold to the same state as the log itself, from nothing and from any earlier state
+///   (`load_folds_to_the_log`), and its records MUST carry their keys (`loaded_records_carry_their_keys`).
 /// - `find_key` MUST find a key in all of `(after, through]` and nowhere else (`find_key_searches_exactly_the_range`).
 /// - `members` and `memberships` MUST hold every change up to `through` (`members_follow_the_log`), page by user id without
 ///   gap or repetition (`member_pages_are_exact`).
@@ -233,8 +234,8 @@ pub trait MessageStore: Send + Sync + 'static {
     /// The life of the store.
     async fn epoch(&self) -> Result<Epoch, PortError>;
 
-    /// The channel's state.
-    async fn load(&self, channel: ChannelId) -> Result<Loaded, PortError>;
+    /// What to fold to know the channel's state at its head, for a caller that has folded up to `folded` (0: nothing).
+    async fn load(&self, channel: ChannelId, folded: Seq) -> Result<Loaded, PortError>;
 
     /// Appends if the head is the expected one and no key is known.
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError>;
