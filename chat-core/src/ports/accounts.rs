@@ -22,7 +22,10 @@ pub struct Account {
 impl Account {
     /// An account as a store kept it.
     pub fn new(user: UserId, password_hash: String) -> Self {
-        Self { user, password_hash }
+        Self {
+            user,
+            password_hash,
+        }
     }
 }
 

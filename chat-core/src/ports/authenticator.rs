@@ -22,7 +22,12 @@ pub struct Identity {
 impl Identity {
     /// A user on a device, with no name and for as long as nobody revokes it.
     pub fn new(user: UserId, device: DeviceId) -> Self {
-        Self { user, device, name: None, expires_at: None }
+        Self {
+            user,
+            device,
+            name: None,
+            expires_at: None,
+        }
     }
 
     /// The same with a display name.

@@ -38,5 +38,10 @@ pub enum Verdict {
 #[async_trait]
 pub trait Authorizer: Send + Sync + 'static {
     /// Whether `user` may do `operation` in `channel`.
-    async fn authorize(&self, user: &UserId, channel: ChannelId, operation: Operation<'_>) -> Result<Verdict, PortError>;
+    async fn authorize(
+        &self,
+        user: &UserId,
+        channel: ChannelId,
+        operation: Operation<'_>,
+    ) -> Result<Verdict, PortError>;
 }

@@ -43,7 +43,12 @@ pub struct PortError {
 impl PortError {
     /// A failure of this kind in this operation, as `messages.append`.
     pub fn new(kind: PortErrorKind, retry: Retry, op: &'static str) -> Self {
-        Self { kind, retry, op, source: None }
+        Self {
+            kind,
+            retry,
+            op,
+            source: None,
+        }
     }
 
     /// The service does not answer.
@@ -119,7 +124,9 @@ impl fmt::Debug for PortError {
 
 impl Error for PortError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 
@@ -127,8 +134,12 @@ impl From<PortError> for Rejection {
     /// What a client hears of it: never what lay beneath.
     fn from(error: PortError) -> Self {
         match error.retry {
-            Retry::Unknown => Self::unknown_outcome("the server could not confirm it: retry with the same client_id"),
-            Retry::Never | Retry::Safe => Self::unavailable("the server cannot do this now: retry later"),
+            Retry::Unknown => Self::unknown_outcome(
+                "the server could not confirm it: retry with the same client_id",
+            ),
+            Retry::Never | Retry::Safe => {
+                Self::unavailable("the server cannot do this now: retry later")
+            }
         }
     }
 }

@@ -127,10 +127,16 @@ pub trait InboxStore: Send + Sync + 'static {
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError>;
 
     /// The rows of those of `channels` that the user is in, in any order.
-    async fn rows(&self, user: &UserId, channels: &[ChannelId]) -> Result<Vec<InboxRow>, PortError>;
+    async fn rows(&self, user: &UserId, channels: &[ChannelId])
+    -> Result<Vec<InboxRow>, PortError>;
 
     /// The channels that the user left at or after `since` and is not in, `limit` at the most, newest first.
-    async fn left(&self, user: &UserId, since: Timestamp, limit: usize) -> Result<Vec<LeftChannel>, PortError>;
+    async fn left(
+        &self,
+        user: &UserId,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LeftChannel>, PortError>;
 
     /// The large channels that the user is in: those whose members are not copied to.
     async fn large_channels(&self, user: &UserId) -> Result<Vec<ChannelId>, PortError>;
@@ -139,5 +145,9 @@ pub trait InboxStore: Send + Sync + 'static {
     async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError>;
 
     /// Where these members stand in the channel; absent users are left out.
-    async fn marks(&self, channel: ChannelId, users: &[UserId]) -> Result<Vec<(UserId, Mark)>, PortError>;
+    async fn marks(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+    ) -> Result<Vec<(UserId, Mark)>, PortError>;
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chat_proto::channel::{ContentHash, Member, MemberChange, Snapshot};
-use chat_proto::{ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp, UserId};
+use chat_proto::{
+    ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp, UserId,
+};
 
 use super::PortError;
 
@@ -256,8 +258,16 @@ pub trait MessageStore: Send + Sync + 'static {
     async fn members(&self, query: MembersQuery) -> Result<MembersPage, PortError>;
 
     /// Those of `users` who are members.
-    async fn memberships(&self, channel: ChannelId, users: &[UserId]) -> Result<Memberships, PortError>;
+    async fn memberships(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+    ) -> Result<Memberships, PortError>;
 
     /// Who becomes owner when `leaving`, the last one, goes.
-    async fn successor(&self, channel: ChannelId, leaving: &UserId) -> Result<Option<UserId>, PortError>;
+    async fn successor(
+        &self,
+        channel: ChannelId,
+        leaving: &UserId,
+    ) -> Result<Option<UserId>, PortError>;
 }

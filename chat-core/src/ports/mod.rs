@@ -21,10 +21,14 @@ pub use clock::Clock;
 pub use directory::Directory;
 pub use error::{PortError, PortErrorKind, Retry};
 pub use id_generator::IdGenerator;
-pub use inbox_store::{InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkKind, MarkRise};
+pub use inbox_store::{
+    InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkKind,
+    MarkRise,
+};
 pub use message_store::{
-    Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded, MembersPage, MembersQuery,
-    Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit, StoreCapabilities,
+    Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded,
+    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit,
+    StoreCapabilities,
 };
 pub use presence_bus::{PresenceBus, PresenceChange, UserPresence};
 pub use router::{Envelope, Payload, Router, RouterFeed};

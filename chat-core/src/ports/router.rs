@@ -119,5 +119,9 @@ pub trait Router: Send + Sync + 'static {
     async fn leave_topic(&self, node: &NodeId, channel: ChannelId) -> Result<(), PortError>;
 
     /// Sends to every node on the topic but the sender.
-    async fn publish_topic(&self, channel: ChannelId, envelope: Arc<Envelope>) -> Result<(), PortError>;
+    async fn publish_topic(
+        &self,
+        channel: ChannelId,
+        envelope: Arc<Envelope>,
+    ) -> Result<(), PortError>;
 }
