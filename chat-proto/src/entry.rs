@@ -3,15 +3,17 @@
 use std::fmt;
 
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::body::Body;
 use crate::channel::CommandKey;
+use crate::flat::{self, Fields, flat};
 use crate::id::{ChannelId, ClientId, DeviceId, Head, MessageId, Ordinal, Seq, Timestamp, UserId};
 
 /// One entry of a channel's log. Everything but a message's body never changes once it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its place: contiguous from 1.
     pub seq: Seq,
@@ -24,10 +26,8 @@ pub struct Entry {
     /// Who did it.
     pub from: UserId,
     /// With which device; absent for a system actor.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
     /// What happened.
-    #[serde(flatten)]
     pub kind: EntryKind,
 }
 
@@ -69,8 +69,7 @@ impl Entry {
 }
 
 /// What an entry records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EntryKind {
     /// Somebody said something.
@@ -82,12 +81,10 @@ pub enum EntryKind {
     /// Title, topic or settings changed.
     Meta(MetaChange),
     /// Written by a newer version: kept, passed on, and no ground for a decision.
-    #[serde(untagged)]
     Unknown {
         /// Its name.
         kind: String,
         /// Whatever came with it.
-        #[serde(flatten)]
         fields: Map<String, Value>,
     },
 }
@@ -111,45 +108,39 @@ impl EntryKind {
 }
 
 /// A message as its entry carries it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The sender's key of the command.
     pub client_id: ClientId,
     /// The body as it now is; absent once erased.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
     /// The body was erased for ever.
-    #[serde(skip_serializing_if = "is_false")]
     pub erased: bool,
     /// The entry that last set the body, if it is not the message itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<Seq>,
     /// The message that this one answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Seq>,
     /// The message whose thread this one is in.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<Seq>,
     /// Members whom the message addresses.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<UserId>,
 }
 
 /// A channel's first entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Created {
     /// Direct or group.
     #[serde(rename = "type")]
     pub channel_type: ChannelType,
     /// A group's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub title: Option<String>,
     /// The first members, the creator included.
     pub members: Vec<MemberRole>,
     /// What a later member sees.
     pub history: History,
     /// Opaque to the server, for the embedding program.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub data: Option<Map<String, Value>>,
     /// The embedding program's own name for the channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,43 +148,51 @@ pub struct Created {
 }
 
 /// A change of a channel's members. Holds only what really changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct MembersChange {
     /// Who came.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<MemberRole>,
     /// Who went.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<UserId>,
     /// Who has another role now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub role: Vec<MemberRole>,
 }
 
 /// A change of a channel's settings; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct MetaChange {
     /// The name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// What it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// A reference to a picture.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
     /// What a later member sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
     /// Who may send.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub post: Option<Posting>,
     /// Opaque to the server, for the embedding program.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
 }
+
+flat!(Message {
+    always: client_id;
+    present: body, erased, rev, reply_to, thread, mentions;
+});
+flat!(Created {
+    always: channel_type as "type", members, history;
+    present: title, data;
+});
+flat!(MembersChange {
+    always: ;
+    present: add, remove, role;
+});
+flat!(MetaChange {
+    always: ;
+    present: title, topic, avatar, history, post, data;
+});
 
 impl MetaChange {
     /// Whether nothing would change.
@@ -276,6 +275,56 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        flat::serialize(self, serializer)
+    }
+}
+
+impl Fields for Entry {
+    fn count(&self) -> usize {
+        6 + usize::from(self.device.is_some()) + self.kind.count()
+    }
+
+    fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("seq", &self.seq)?;
+        map.serialize_entry("n", &self.n)?;
+        map.serialize_entry("message", &self.message)?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("from", &self.from)?;
+        if let Some(device) = &self.device {
+            map.serialize_entry("device", device)?;
+        }
+        map.serialize_entry("kind", self.kind.name())?;
+        self.kind.write(map)
+    }
+}
+
+/// What an entry of the kind has beside what every entry has.
+impl Fields for EntryKind {
+    fn count(&self) -> usize {
+        match self {
+            Self::Message(message) => message.count(),
+            Self::Created(created) => created.count(),
+            Self::Members(change) => change.count(),
+            Self::Meta(change) => change.count(),
+            Self::Unknown { fields, .. } => fields.len(),
+        }
+    }
+
+    fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        match self {
+            Self::Message(message) => message.write(map),
+            Self::Created(created) => created.write(map),
+            Self::Members(change) => change.write(map),
+            Self::Meta(change) => change.write(map),
+            Self::Unknown { fields, .. } => fields
+                .iter()
+                .try_for_each(|(name, value)| map.serialize_entry(name, value)),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Entry {
     // By hand: messages, nearly all of the traffic, are read without an intermediate tree.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -293,33 +342,114 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-        let (mut seq, mut n, mut message, mut at, mut from) = (None, None, None, None, None);
-        let (mut device, mut kind, mut client_id, mut body) = (None, None::<String>, None, None);
-        let mut fields = Map::new();
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match key.as_ref() {
-                "seq" => seq = Some(map.next_value()?),
-                "n" => n = Some(map.next_value()?),
-                "message" => message = Some(map.next_value()?),
-                "at" => at = Some(map.next_value()?),
-                "from" => from = Some(map.next_value()?),
-                "device" => device = map.next_value()?,
-                "kind" => kind = Some(map.next_value()?),
-                "client_id" => client_id = map.next_value::<Option<ClientId>>()?,
-                "body" => body = map.next_value::<Option<Body>>()?,
-                _ => drop(fields.insert(key.into_owned(), map.next_value()?)),
+        let mut parts = EntryParts::default();
+        while let Some(key) = map.next_key::<EntryKey>()? {
+            parts.read(key, &mut map)?;
+        }
+        parts.into_entry()
+    }
+}
+
+/// The fields of an entry as they arrive, in any order.
+#[derive(Default)]
+pub(crate) struct EntryParts {
+    seq: Option<Seq>,
+    n: Option<Ordinal>,
+    message: Option<MessageId>,
+    at: Option<Timestamp>,
+    from: Option<UserId>,
+    device: Option<DeviceId>,
+    kind: Option<String>,
+    client_id: Option<ClientId>,
+    body: Option<Body>,
+    fields: Map<String, Value>,
+}
+
+/// The name of a field of an entry.
+pub(crate) enum EntryKey {
+    Seq,
+    N,
+    Message,
+    At,
+    From,
+    Device,
+    Kind,
+    ClientId,
+    Body,
+    Other(String),
+}
+
+impl<'de> Deserialize<'de> for EntryKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(EntryKeyVisitor)
+    }
+}
+
+struct EntryKeyVisitor;
+
+impl Visitor<'_> for EntryKeyVisitor {
+    type Value = EntryKey;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<EntryKey, E> {
+        Ok(match name {
+            "seq" => EntryKey::Seq,
+            "n" => EntryKey::N,
+            "message" => EntryKey::Message,
+            "at" => EntryKey::At,
+            "from" => EntryKey::From,
+            "device" => EntryKey::Device,
+            "kind" => EntryKey::Kind,
+            "client_id" => EntryKey::ClientId,
+            "body" => EntryKey::Body,
+            _ => EntryKey::Other(name.to_owned()),
+        })
+    }
+}
+
+impl EntryParts {
+    /// Reads the value that follows `key`.
+    pub(crate) fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: EntryKey,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match key {
+            EntryKey::Seq => self.seq = map.next_value()?,
+            EntryKey::N => self.n = map.next_value()?,
+            EntryKey::Message => self.message = map.next_value()?,
+            EntryKey::At => self.at = map.next_value()?,
+            EntryKey::From => self.from = map.next_value()?,
+            EntryKey::Device => self.device = map.next_value()?,
+            EntryKey::Kind => self.kind = map.next_value()?,
+            EntryKey::ClientId => self.client_id = map.next_value()?,
+            EntryKey::Body => self.body = map.next_value()?,
+            EntryKey::Other(name) => {
+                let value = map.next_value::<Value>()?;
+                // Null is the same as absent.
+                if !value.is_null() {
+                    self.fields.insert(name, value);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// The entry, once every field has been read.
+    pub(crate) fn into_entry<E: de::Error>(self) -> Result<Entry, E> {
         let missing = de::Error::missing_field;
-        let kind = kind.ok_or_else(|| missing("kind"))?;
+        let kind = self.kind.ok_or_else(|| missing("kind"))?;
         Ok(Entry {
-            seq: seq.ok_or_else(|| missing("seq"))?,
-            n: n.ok_or_else(|| missing("n"))?,
-            message: message.ok_or_else(|| missing("message"))?,
-            at: at.ok_or_else(|| missing("at"))?,
-            from: from.ok_or_else(|| missing("from"))?,
-            device,
-            kind: EntryKind::from_fields(kind, client_id, body, fields)
+            seq: self.seq.ok_or_else(|| missing("seq"))?,
+            n: self.n.ok_or_else(|| missing("n"))?,
+            message: self.message.ok_or_else(|| missing("message"))?,
+            at: self.at.ok_or_else(|| missing("at"))?,
+            from: self.from.ok_or_else(|| missing("from"))?,
+            device: self.device,
+            kind: EntryKind::from_fields(kind, self.client_id, self.body, self.fields)
                 .map_err(de::Error::custom)?,
         })
     }

@@ -23,6 +23,7 @@
 pub mod body;
 pub mod channel;
 pub mod entry;
+mod flat;
 pub mod id;
 pub mod limits;
 pub mod rejection;

@@ -1,0 +1,351 @@
+//! A client's frame from bytes.
+
+use super::client::{ClientFrame, ClientOp};
+use super::format::{Format, Unreadable};
+use super::probe::{Op, Probe};
+use crate::rejection::Rejection;
+
+/// Why a client's frame was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No id was found under which an error could be answered: the connection closes with
+    /// [`super::CloseCode::BadFrame`].
+    #[error(transparent)]
+    Unreadable(Unreadable),
+    /// The request is answered with an error.
+    #[error("request {id}: {rejection}")]
+    Refused {
+        /// Of the request.
+        id: u32,
+        /// Why.
+        rejection: Rejection,
+    },
+}
+
+/// Reads a client's frame.
+///
+/// # Errors
+/// `Refused` wherever the frame has an id, which holds for all but `typing`, `ping` and what is no frame at all;
+/// else `Unreadable`.
+pub fn decode_client(format: Format, frame: &[u8]) -> Result<ClientFrame, DecodeError> {
+    let probe = Probe::of(format, frame)?;
+    let refuse = |rejection: Rejection| match probe.id {
+        Some(id) => DecodeError::Refused { id, rejection },
+        None => DecodeError::Unreadable(Unreadable::because(rejection.message)),
+    };
+    let op = probe.op.ok_or_else(|| refuse(no_op()))?;
+    match op {
+        Op::Ping => Ok(ClientFrame::Ping),
+        Op::Typing => read(format, frame).map(ClientFrame::Typing).map_err(refuse),
+        Op::Hello => {
+            let id = probe.id.ok_or_else(|| refuse(no_id()))?;
+            let hello = read(format, frame).map_err(refuse)?;
+            Ok(ClientFrame::Hello { id, hello })
+        }
+        Op::Sync
+        | Op::Send
+        | Op::Pull
+        | Op::History
+        | Op::Read
+        | Op::Delivered
+        | Op::Unsupported
+        | Op::Unknown => {
+            let id = probe.id.ok_or_else(|| refuse(no_id()))?;
+            let op = read_op(format, frame, op).map_err(refuse)?;
+            Ok(ClientFrame::Command { id, op })
+        }
+    }
+}
+
+/// Reads a request that did not come over a session: any client's frame but `hello`, `watch` and `ping`. Its id may
+/// be left out, and is then 0.
+///
+/// # Errors
+/// `bad_request` or `unsupported`.
+pub fn decode_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection> {
+    let probe = Probe::of(format, frame).map_err(|error| match error {
+        DecodeError::Unreadable(unreadable) => Rejection::bad_request(unreadable.message),
+        DecodeError::Refused { rejection, .. } => rejection,
+    })?;
+    match probe.op.ok_or_else(no_op)? {
+        Op::Hello | Op::Ping => Err(Rejection::bad_request(
+            "this op needs a session; open a WebSocket",
+        )),
+        Op::Typing => read(format, frame).map(ClientFrame::Typing),
+        op @ (Op::Sync
+        | Op::Send
+        | Op::Pull
+        | Op::History
+        | Op::Read
+        | Op::Delivered
+        | Op::Unsupported
+        | Op::Unknown) => Ok(ClientFrame::Command {
+            id: probe.id.unwrap_or(0),
+            op: read_op(format, frame, op)?,
+        }),
+    }
+}
+
+fn read_op(format: Format, frame: &[u8], op: Op) -> Result<ClientOp, Rejection> {
+    match op {
+        Op::Sync => read(format, frame).map(ClientOp::Sync),
+        Op::Send => read(format, frame).map(ClientOp::Send),
+        Op::Pull => read(format, frame).map(ClientOp::Pull),
+        Op::History => read(format, frame).map(ClientOp::History),
+        Op::Read => read(format, frame).map(ClientOp::Read),
+        Op::Delivered => read(format, frame).map(ClientOp::Delivered),
+        Op::Unsupported => Err(Rejection::unsupported("this server does not offer this op")),
+        Op::Unknown | Op::Hello | Op::Typing | Op::Ping => {
+            Err(Rejection::bad_request("the protocol has no such request"))
+        }
+    }
+}
+
+fn read<'de, T: serde::Deserialize<'de>>(format: Format, frame: &'de [u8]) -> Result<T, Rejection> {
+    format
+        .read(frame)
+        .map_err(|unreadable| Rejection::bad_request(unreadable.message))
+}
+
+fn no_op() -> Rejection {
+    Rejection::bad_request("a frame says its `op`")
+}
+
+fn no_id() -> Rejection {
+    Rejection::bad_request("a frame other than typing and ping has an `id`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rejection::Code;
+
+    const CHANNEL: &str = "6f1f0f4e-7b7d-5c5e-9d57-0a3c1f2b4d5e";
+
+    #[derive(Debug, PartialEq)]
+    enum Outcome {
+        Taken,
+        Refused(u32, Code),
+        Closed,
+    }
+
+    fn outcome(frame: &str) -> Outcome {
+        outcome_of(Format::Json, frame.as_bytes())
+    }
+
+    fn outcome_of(format: Format, frame: &[u8]) -> Outcome {
+        match decode_client(format, frame) {
+            Ok(_) => Outcome::Taken,
+            Err(DecodeError::Refused { id, rejection }) => Outcome::Refused(id, rejection.code),
+            Err(DecodeError::Unreadable(_)) => Outcome::Closed,
+        }
+    }
+
+    #[test]
+    fn an_id_is_an_unsigned_number_of_32_bits() {
+        let read = |id: &str| {
+            outcome(&format!(
+                r#"{{"op":"read","id":{id},"channel":"{CHANNEL}","seq":1}}"#
+            ))
+        };
+        for good in ["0", "7", "4294967295"] {
+            assert_eq!(read(good), Outcome::Taken, "{good}");
+        }
+        for bad in [
+            "4294967296",
+            "-1",
+            "-0",
+            "1.0",
+            "1e3",
+            "null",
+            "\"1\"",
+            "[1]",
+            "{}",
+            "true",
+            "01",
+            "NaN",
+        ] {
+            assert_eq!(read(bad), Outcome::Closed, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fault_beside_the_id_is_answered_under_it() {
+        let bad = Outcome::Refused(7, Code::BadRequest);
+        for frame in [
+            r#"{"id":7}"#,
+            r#"{"id":7,"op":null}"#,
+            r#"{"id":7,"op":1}"#,
+            r#"{"id":7,"op":{"a":1}}"#,
+            r#"{"id":7,"op":"shout"}"#,
+            r#"{"id":7,"op":"read"}"#,
+            r#"{"id":7,"op":"read","op":"ping"}"#,
+            r#"{"id":7,"op":"typing","channel":1}"#,
+            r#"{"id":7,"op":"read","x":{"deep":[{"a":1,"a":2}]}}"#,
+            r#"{"id":7,"op":"read","x":{"a":1,"\u0061":2}}"#,
+            r#"{"id":7,"op":"read","x":"\ud800"}"#,
+            r#"{"id":7,"op":"read","x":1e999}"#,
+        ] {
+            assert_eq!(outcome(frame), bad, "{frame}");
+        }
+        let wide: Vec<String> = (0..50).map(|n| format!("\"k{}\":0", n % 49)).collect();
+        let wide = format!(r#"{{"op":"ping","id":7,"x":{{{}}}}}"#, wide.join(","));
+        assert_eq!(outcome(&wide), bad, "the 50th key repeats the first");
+    }
+
+    #[test]
+    fn what_has_no_id_closes() {
+        for frame in [
+            "",
+            " ",
+            "{",
+            "null",
+            "7",
+            "[]",
+            "[7]",
+            r#"["ping"]"#,
+            r#"{"op":"ping"} x"#,
+            r#"{"op":"ping"}{}"#,
+            r#"{"op":"ping","id":1,"id":1}"#,
+            r#"{"op":"ping","a":1,"a":1}"#,
+            r#"{"op":"read"}"#,
+            r#"{"op":"shout"}"#,
+            r#"{"op":"edit"}"#,
+            r#"{"op":"typing"}"#,
+            r#"{"op":"typing","channel":"x"}"#,
+            r#"{"op":"send","id":7,"to":{"#,
+            "{'op':'ping'}",
+            r#"{"op":"ping",}"#,
+        ] {
+            assert_eq!(outcome(frame), Outcome::Closed, "{frame}");
+        }
+    }
+
+    #[test]
+    fn the_whole_protocol_is_known_and_part_of_it_is_offered() {
+        for op in [
+            "edit", "delete", "react", "pin", "prefs", "receipts", "watch", "unwatch", "status",
+        ] {
+            let frame = format!(r#"{{"op":"{op}","id":7}}"#);
+            assert_eq!(outcome(&frame), Outcome::Refused(7, Code::Unsupported));
+        }
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+            outcome(&format!(r#"{{"op":"ping","id":7,"x":{open}{close}}}"#))
+        };
+        use super::super::format::NESTING_MAX;
+        assert_eq!(nested(NESTING_MAX), Outcome::Taken);
+        let refused = Outcome::Refused(7, Code::BadRequest);
+        assert_eq!(nested(NESTING_MAX + 1), refused);
+        assert_eq!(nested(500_000), refused);
+        let packed = [b"\x82\xa2id\x07\xa1x".as_slice(), &[0x91; 500_000], b"\xc0"].concat();
+        assert_eq!(outcome_of(Format::MessagePack, &packed), Outcome::Closed);
+    }
+
+    #[test]
+    fn messagepack_says_no_more_than_json() {
+        let ping = b"\x81\xa2op\xa4ping";
+        assert_eq!(outcome_of(Format::MessagePack, ping), Outcome::Taken);
+        for byte in 0..=u8::MAX {
+            let trailing = [ping.as_slice(), &[byte]].concat();
+            assert_eq!(
+                outcome_of(Format::MessagePack, &trailing),
+                Outcome::Closed,
+                "{byte:#x}"
+            );
+        }
+        let with = |extra: &[u8]| {
+            let frame = [b"\x83\xa2op\xa4ping\xa2id\x07".as_slice(), extra].concat();
+            outcome_of(Format::MessagePack, &frame)
+        };
+        assert_eq!(with(b"\xa1x\xc3"), Outcome::Taken);
+        let refused = Outcome::Refused(7, Code::BadRequest);
+        assert_eq!(with(b"\xa1x\xc4\x01a"), refused, "bytes");
+        assert_eq!(with(b"\xa1x\xd4\x01a"), refused, "an extension type");
+        assert_eq!(with(b"\xa1x\xa1\xff"), refused, "text that is not UTF-8");
+        assert_eq!(with(b"\xa1x\x81\x01\x01"), refused, "a number as a key");
+        assert_eq!(with(b"\xa1x\x81\xc0\x01"), refused, "null as a key");
+        assert_ne!(with(b"\x01\x01"), Outcome::Taken, "a number as a field");
+        assert_eq!(with(b"\xa1x\xc1"), Outcome::Closed, "the unused marker");
+        assert_eq!(with(b"\xa1x"), Outcome::Closed, "an end too soon");
+    }
+
+    #[test]
+    fn one_target_and_one_anchor_at_most() {
+        let send = |to: &str| {
+            outcome(&format!(
+                r#"{{"op":"send","id":7,"to":{to},"client_id":"{CHANNEL}","body":{{"type":"text","text":"a"}},"mentions":null,"retry":null}}"#
+            ))
+        };
+        let refused = Outcome::Refused(7, Code::BadRequest);
+        assert_eq!(send(r#"{"user":"bob"}"#), Outcome::Taken);
+        assert_eq!(send(r#"{"user":"bob","channel":null}"#), Outcome::Taken);
+        for bad in [
+            "{}",
+            "null",
+            r#"["bob"]"#,
+            r#"{"user":"b b"}"#,
+            &format!(r#"{{"user":"bob","channel":"{CHANNEL}"}}"#),
+        ] {
+            assert_eq!(send(bad), refused, "{bad}");
+        }
+        let history = |anchor: &str| {
+            outcome(&format!(
+                r#"{{"op":"history","id":7,"channel":"{CHANNEL}"{anchor}}}"#
+            ))
+        };
+        assert_eq!(history(""), Outcome::Taken);
+        assert_eq!(history(r#","before":9,"after":null"#), Outcome::Taken);
+        assert_eq!(history(r#","before":9,"after":1"#), refused);
+        assert_eq!(history(r#","limit":-1"#), refused);
+    }
+
+    #[test]
+    fn without_a_session_the_id_may_be_missing() {
+        let read = format!(r#"{{"op":"read","channel":"{CHANNEL}","seq":1}}"#);
+        let command = decode_op(Format::Json, read.as_bytes());
+        assert!(
+            matches!(command, Ok(ClientFrame::Command { id: 0, .. })),
+            "{command:?}"
+        );
+        let code = |frame: &str| {
+            decode_op(Format::Json, frame.as_bytes())
+                .map_err(|rejection| rejection.code)
+                .err()
+        };
+        assert_eq!(
+            code(r#"{"op":"hello","token":"t","client":"c/1"}"#),
+            Some(Code::BadRequest)
+        );
+        assert_eq!(code(r#"{"op":"ping"}"#), Some(Code::BadRequest));
+        assert_eq!(
+            code(r#"{"op":"watch","users":[]}"#),
+            Some(Code::Unsupported)
+        );
+        assert_eq!(code(r#"{"op":"shout"}"#), Some(Code::BadRequest));
+        assert_eq!(code("{"), Some(Code::BadRequest));
+        assert_eq!(
+            code(&format!(r#"{{"op":"typing","channel":"{CHANNEL}"}}"#)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_reason_is_short_whatever_came() {
+        let frame = format!(
+            r#"{{"op":"pull","id":7,"channel":"{}"}}"#,
+            "é".repeat(50_000)
+        );
+        let frame = frame.replacen("\"channel\":", "\"after\":", 1);
+        match decode_client(Format::Json, frame.as_bytes()) {
+            Err(DecodeError::Refused { id: 7, rejection }) => {
+                assert!(rejection.message.len() < 300, "{}", rejection.message);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
