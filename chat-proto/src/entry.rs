@@ -143,7 +143,7 @@ pub struct Created {
     #[serde(default)]
     pub data: Option<Map<String, Value>>,
     /// The embedding program's own name for the channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub external_id: Option<String>,
 }
 
@@ -183,7 +183,7 @@ flat!(Message {
 });
 flat!(Created {
     always: channel_type as "type", members, history;
-    present: title, data;
+    present: title, data, external_id;
 });
 flat!(MembersChange {
     always: ;
