@@ -94,7 +94,7 @@ impl Needs {
             return;
         }
         self.members.extend(message.mentions.iter().cloned());
-        if self.targets.is_empty() {
+        if message.reply_to.or(message.thread).is_none() {
             self.membership(state, command);
         } else if !command.system {
             // Also of an owner: from where they see the log is not in the fold.
