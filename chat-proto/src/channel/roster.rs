@@ -176,3 +176,36 @@ impl Roster {
 fn is_privileged(role: Role) -> bool {
     role >= Role::Admin
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn succession_goes_by_rank_then_standing_then_name() {
+        let chosen = |staying: &[(&str, Role, u64)]| {
+            let members: BTreeMap<UserId, Member> = staying
+                .iter()
+                .map(|&(name, role, joined)| {
+                    let member = Member {
+                        role,
+                        joined: Seq(joined),
+                        visible_from: Seq(1),
+                    };
+                    (name.parse().expect("a good name"), member)
+                })
+                .collect();
+            let members = members.iter().map(|(user, member)| (user, *member));
+            successor(members).map(|user| user.to_string())
+        };
+        let (guest, member, admin) = (Role::Guest, Role::Member, Role::Admin);
+        let late_admin = [("a", member, 1), ("b", guest, 1), ("z", admin, 9)];
+        assert_eq!(chosen(&late_admin).as_deref(), Some("z"));
+        let admins = [("a", admin, 5), ("b", admin, 4), ("c", member, 1)];
+        assert_eq!(chosen(&admins).as_deref(), Some("b"));
+        let members = [("b", member, 4), ("a", member, 4), ("c", member, 5)];
+        assert_eq!(chosen(&members).as_deref(), Some("a"));
+        assert_eq!(chosen(&[("a", guest, 1)]), None);
+        assert_eq!(chosen(&[]), None);
+    }
+}
