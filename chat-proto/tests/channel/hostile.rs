@@ -140,3 +140,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_the_first_entry_begins_a_channel() {
+    let created = |seq: u64| Entry {
+        seq: Seq(seq),
+        n: Ordinal(0),
+        message: MessageId(seq),
+        at: Timestamp(seq),
+        from: user(0),
+        device: None,
+        kind: EntryKind::Created(Created {
+            channel_type: ChannelType::Group,
+            title: Some(format!("begun at {seq}")),
+            members: vec![crate::world::role(0, Role::Owner)],
+            history: History::All,
+            data: None,
+            external_id: None,
+        }),
+    };
+    let title = |state: &ChannelState| state.meta().and_then(|meta| meta.title.clone());
+    let twice = fold(empty(), &[created(1), created(2)]);
+    assert_eq!(title(&twice).as_deref(), Some("begun at 1"));
+    assert_eq!(twice.member_count(), 1);
+    let change = Entry {
+        kind: EntryKind::Meta(MetaChange::default()),
+        ..created(1)
+    };
+    let late = fold(empty(), &[change, created(2)]);
+    assert_eq!((title(&late), late.member_count()), (None, 0));
+}
