@@ -4,7 +4,9 @@
 //! | module | holds |
 //! |---|---|
 //! | [`ports`] | the traits that adapters implement; each one's documentation is its contract |
+//! | [`memory`] | adapters that keep everything in memory: the contracts as a program |
 
+pub mod memory;
 pub mod ports;
 
 pub use chat_proto as proto;
