@@ -1,0 +1,205 @@
+//! The stores with a layer around them.
+
+use async_trait::async_trait;
+use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
+
+use super::{Decorated, Layer};
+use crate::ports::{
+    Account, Accounts, Append, AppendOutcome, Device, DeviceSeen, EntriesPage, EntriesQuery,
+    FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeyQuery, LeftChannel, Loaded, Mark,
+    MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery,
+    NewAccount, NewToken, PortError, Profile, StoreCapabilities, TokenHash, TokenOwner, UserStore,
+};
+
+#[async_trait]
+impl<L: Layer> MessageStore for Decorated<dyn MessageStore, L> {
+    fn capabilities(&self) -> StoreCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        self.layer.read("messages.epoch", self.inner.epoch()).await
+    }
+
+    async fn load(&self, channel: ChannelId, folded: Seq) -> Result<Loaded, PortError> {
+        self.layer
+            .read("messages.load", self.inner.load(channel, folded))
+            .await
+    }
+
+    async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
+        self.layer
+            .append("messages.append", &self.inner, append)
+            .await
+    }
+
+    async fn heads(&self, channels: &[ChannelId]) -> Result<Vec<Head>, PortError> {
+        self.layer
+            .read("messages.heads", self.inner.heads(channels))
+            .await
+    }
+
+    async fn entries(&self, query: EntriesQuery) -> Result<EntriesPage, PortError> {
+        self.layer
+            .read("messages.entries", self.inner.entries(query))
+            .await
+    }
+
+    async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError> {
+        self.layer
+            .read("messages.messages", self.inner.messages(query))
+            .await
+    }
+
+    async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {
+        self.layer
+            .read("messages.find_key", self.inner.find_key(query))
+            .await
+    }
+
+    async fn members(&self, query: MembersQuery) -> Result<MembersPage, PortError> {
+        self.layer
+            .read("messages.members", self.inner.members(query))
+            .await
+    }
+
+    async fn memberships(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+    ) -> Result<Memberships, PortError> {
+        self.layer
+            .read(
+                "messages.memberships",
+                self.inner.memberships(channel, users),
+            )
+            .await
+    }
+
+    async fn successor(
+        &self,
+        channel: ChannelId,
+        leaving: &UserId,
+    ) -> Result<Option<UserId>, PortError> {
+        self.layer
+            .read("messages.successor", self.inner.successor(channel, leaving))
+            .await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> InboxStore for Decorated<dyn InboxStore, L> {
+    async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
+        self.layer.read("inbox.list", self.inner.list(query)).await
+    }
+
+    async fn rows(
+        &self,
+        user: &UserId,
+        channels: &[ChannelId],
+    ) -> Result<Vec<InboxRow>, PortError> {
+        self.layer
+            .read("inbox.rows", self.inner.rows(user, channels))
+            .await
+    }
+
+    async fn left(
+        &self,
+        user: &UserId,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LeftChannel>, PortError> {
+        self.layer
+            .read("inbox.left", self.inner.left(user, since, limit))
+            .await
+    }
+
+    async fn large_channels(&self, user: &UserId) -> Result<Vec<ChannelId>, PortError> {
+        self.layer
+            .read("inbox.large_channels", self.inner.large_channels(user))
+            .await
+    }
+
+    async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError> {
+        self.layer
+            .write("inbox.raise", self.inner.raise(rises))
+            .await
+    }
+
+    async fn marks(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+    ) -> Result<Vec<(UserId, Mark)>, PortError> {
+        self.layer
+            .read("inbox.marks", self.inner.marks(channel, users))
+            .await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
+    async fn seen(&self, seen: DeviceSeen) -> Result<(), PortError> {
+        self.layer.write("users.seen", self.inner.seen(seen)).await
+    }
+
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PortError> {
+        self.layer
+            .read("users.profile", self.inner.profile(user))
+            .await
+    }
+
+    async fn devices(&self, user: &UserId) -> Result<Vec<Device>, PortError> {
+        self.layer
+            .read("users.devices", self.inner.devices(user))
+            .await
+    }
+
+    async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
+        self.layer
+            .write(
+                "users.forget_device",
+                self.inner.forget_device(user, device),
+            )
+            .await
+    }
+
+    async fn user_seq(&self, user: &UserId) -> Result<Seq, PortError> {
+        self.layer
+            .read("users.user_seq", self.inner.user_seq(user))
+            .await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Accounts for Decorated<dyn Accounts, L> {
+    async fn sign_up(&self, account: NewAccount) -> Result<bool, PortError> {
+        self.layer
+            .write("accounts.sign_up", self.inner.sign_up(account))
+            .await
+    }
+
+    async fn account(&self, user: &UserId) -> Result<Option<Account>, PortError> {
+        self.layer
+            .read("accounts.account", self.inner.account(user))
+            .await
+    }
+
+    async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
+        self.layer
+            .write("accounts.store_token", self.inner.store_token(token))
+            .await
+    }
+
+    async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
+        self.layer
+            .read("accounts.token_owner", self.inner.token_owner(hash))
+            .await
+    }
+
+    async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
+        self.layer
+            .write("accounts.revoke", self.inner.revoke(user, device))
+            .await
+    }
+}
