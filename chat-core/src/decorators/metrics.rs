@@ -15,14 +15,12 @@ pub type Metrics<P> = Decorated<P, MetricsLayer>;
 
 /// The layer of [`Metrics`].
 #[derive(Clone, Copy, Debug)]
-pub struct MetricsLayer {
-    port: &'static str,
-}
+pub struct MetricsLayer;
 
 impl<P: ?Sized> Metrics<P> {
-    /// Measures every call of `inner`, under this name of the port.
-    pub fn new(inner: Arc<P>, port: &'static str) -> Self {
-        Self::with_layer(inner, MetricsLayer { port })
+    /// Measures every call of `inner`.
+    pub fn new(inner: Arc<P>) -> Self {
+        Self::with_layer(inner, MetricsLayer)
     }
 }
 
@@ -38,7 +36,8 @@ impl MetricsLayer {
             Ok(_) => "ok",
             Err(error) => outcome(error.kind()),
         };
-        histogram!("chat_port_seconds", "port" => self.port, "op" => op, "outcome" => outcome)
+        let (port, op) = op.split_once('.').unwrap_or((op, ""));
+        histogram!("chat_port_seconds", "port" => port, "op" => op, "outcome" => outcome)
             .record(began.elapsed().as_secs_f64());
         result
     }
@@ -134,7 +133,7 @@ mod tests {
         let notes = Notes::default();
         let recorder = notes.clone();
         let _recording = metrics::set_default_local_recorder(&recorder);
-        let layer = MetricsLayer { port: "messages" };
+        let layer = MetricsLayer;
         let slow = async {
             tokio::time::sleep(Duration::from_secs(2)).await;
             Ok(())
@@ -148,8 +147,8 @@ mod tests {
         assert_eq!(
             noted,
             [
-                "chat_port_seconds:messages,messages.append,unavailable=0",
-                "chat_port_seconds:messages,messages.load,ok=2"
+                "chat_port_seconds:messages,append,unavailable=0",
+                "chat_port_seconds:messages,load,ok=2"
             ]
         );
     }
