@@ -1,1 +1,43 @@
-//! Proof for adapters and engines: conformance suites for every port, a history checker, proptest strategies and deliberately broken variants.
+//! Proof for adapters: suites that hold an implementation of a port to its contract, and strategies for property tests.
+//!
+//! A dev-dependency only. An adapter implements [`StoreFactory`] once and mounts one line a port:
+//!
+//! ```
+//! # mod example {
+//! use chat_testkit::{Opened, Skip, StoreFactory};
+//!
+//! struct MyStores;
+//!
+//! #[async_trait::async_trait]
+//! impl StoreFactory for MyStores {
+//!     async fn open(&self) -> Result<Opened, Skip> {
+//!         Err(Skip("my database"))
+//!     }
+//! }
+//!
+//! chat_testkit::message_store_suite!(MyStores);
+//! chat_testkit::inbox_store_suite!(MyStores);
+//! # }
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`message_store`], [`inbox_store`], [`user_store`], [`accounts`] | one case per sentence of the contract, for stores |
+//! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
+//! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
+
+pub mod accounts;
+pub mod case;
+mod factory;
+pub mod inbox_store;
+pub mod log_writer;
+mod macros;
+pub mod message_store;
+pub mod names;
+mod skip;
+pub mod strategies;
+pub mod user_store;
+
+pub use factory::{Guard, Opened, StoreFactory, Stores};
+pub use log_writer::{LogWriter, Settled};
+pub use skip::{REQUIRE_VARIABLE, Skip};

@@ -1,0 +1,43 @@
+//! Proof of the `InboxStore` contract: one case per sentence.
+
+mod last;
+mod listing;
+mod marks;
+mod unread;
+
+pub use last::{last_respects_the_visible_range, left_names_what_was_left};
+pub use listing::{
+    inbox_follows_the_log, inbox_lists_own_channels_only, inbox_pages_in_order_without_gap,
+};
+pub use marks::{
+    a_mark_is_activity_of_its_owner, marks_never_fall, marks_survive_reopen, raising_twice_is_once,
+};
+pub use unread::{
+    a_new_member_has_nothing_unread, mentions_count_once, own_message_is_read_when_all_before_was,
+    unread_is_arithmetic,
+};
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __inbox_store_cases {
+    ($then:ident $(, $with:expr)?) => {
+        $crate::$then! {
+            ($($with)?) inbox_store:
+            inbox_lists_own_channels_only
+            inbox_pages_in_order_without_gap
+            inbox_follows_the_log
+            marks_never_fall
+            raising_twice_is_once
+            marks_survive_reopen
+            own_message_is_read_when_all_before_was
+            unread_is_arithmetic
+            a_new_member_has_nothing_unread
+            mentions_count_once
+            last_respects_the_visible_range
+            left_names_what_was_left
+            a_mark_is_activity_of_its_owner
+        }
+    };
+}
+
+crate::__inbox_store_cases! { __store_table }

@@ -1,0 +1,69 @@
+//! One line a port.
+
+/// Mounts the suite of `MessageStore`: one test per sentence of its contract, in a module `message_store`.
+///
+/// The argument is an expression of a [`StoreFactory`](crate::StoreFactory), evaluated for each test.
+#[macro_export]
+macro_rules! message_store_suite {
+    ($factory:expr) => {
+        $crate::__message_store_cases! { __store_tests, $factory }
+    };
+}
+
+/// Mounts the suite of `InboxStore`, in a module `inbox_store`; the factory opens a `MessageStore` over the same data.
+#[macro_export]
+macro_rules! inbox_store_suite {
+    ($factory:expr) => {
+        $crate::__inbox_store_cases! { __store_tests, $factory }
+    };
+}
+
+/// Mounts the suite of `UserStore`, in a module `user_store`.
+#[macro_export]
+macro_rules! user_store_suite {
+    ($factory:expr) => {
+        $crate::__user_store_cases! { __store_tests, $factory }
+    };
+}
+
+/// Mounts the suite of `Accounts`, in a module `accounts`; the factory opens a `UserStore` over the same data.
+#[macro_export]
+macro_rules! accounts_suite {
+    ($factory:expr) => {
+        $crate::__accounts_cases! { __store_tests, $factory }
+    };
+}
+
+// The lists of cases stand beside the cases, in macros that hand them to one of those below: to the table that the kit
+// looks up cases in, or to the tests that an adapter mounts. So neither can know of a case that the other lacks.
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_tests {
+    (($factory:expr) $suite:ident: $($case:ident)*) => {
+        mod $suite {
+            #[allow(unused_imports, reason = "the factory may stand anywhere")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::case::run_on_stores(&$factory, $crate::$suite::$case);
+                }
+            )*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_table {
+    (() $suite:ident: $($case:ident)*) => {
+        /// The cases of the suite, by the names that the contract gives them.
+        pub const CASES: &[$crate::case::StoreCase] = &[
+            $($crate::case::StoreCase {
+                name: stringify!($case),
+                run: |opened| Box::pin($case(opened)),
+            },)*
+        ];
+    };
+}
