@@ -1,9 +1,7 @@
 //! Accounts and tokens of the reference server.
 
 use async_trait::async_trait;
-use chat_core::ports::{
-    Account, Accounts, NewAccount, NewToken, PortError, TokenHash, TokenOwner,
-};
+use chat_core::ports::{Account, Accounts, NewAccount, NewToken, PortError, TokenHash, TokenOwner};
 use chat_proto::{DeviceId, Timestamp, UserId};
 
 use crate::decode::Fields;
@@ -15,7 +13,9 @@ use crate::writer::PersonWrite;
 #[async_trait]
 impl Accounts for SqliteStore {
     async fn sign_up(&self, account: NewAccount) -> Result<bool, PortError> {
-        self.writer.person("accounts.sign_up", PersonWrite::SignUp(account)).await
+        self.writer
+            .person("accounts.sign_up", PersonWrite::SignUp(account))
+            .await
     }
 
     async fn account(&self, user: &UserId) -> Result<Option<Account>, PortError> {
@@ -24,13 +24,19 @@ impl Accounts for SqliteStore {
         binds.add(user.as_str());
         let row = self.readers.first(OP, sql::ACCOUNT, binds).await?;
         row.map(|row| {
-            Ok(Account::new(user.clone(), Fields::new(&row, OP).value("password_hash")?))
+            Ok(Account::new(
+                user.clone(),
+                Fields::new(&row, OP).value("password_hash")?,
+            ))
         })
         .transpose()
     }
 
     async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
-        self.writer.person("accounts.store_token", PersonWrite::StoreToken(token)).await.map(drop)
+        self.writer
+            .person("accounts.store_token", PersonWrite::StoreToken(token))
+            .await
+            .map(drop)
     }
 
     async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
@@ -51,7 +57,10 @@ impl Accounts for SqliteStore {
     }
 
     async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
-        let write = PersonWrite::Revoke { user: user.clone(), device };
+        let write = PersonWrite::Revoke {
+            user: user.clone(),
+            device,
+        };
         self.writer.person("accounts.revoke", write).await
     }
 }

@@ -1,12 +1,12 @@
 //! From rows to the types of chat.
 
+use chat_core::ports::FoundKey;
 use chat_core::ports::PortError;
 use chat_proto::channel::{CommandKey, ContentHash, Member, Snapshot};
 use chat_proto::{
     Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Role, Seq,
     Timestamp, UserId,
 };
-use chat_core::ports::FoundKey;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
@@ -30,7 +30,9 @@ impl<'r> Fields<'r> {
         &self,
         column: &str,
     ) -> Result<T, PortError> {
-        self.row.try_get(column).map_err(|error| self.corrupt(error))
+        self.row
+            .try_get(column)
+            .map_err(|error| self.corrupt(error))
     }
 
     /// A number that was stored from an unsigned one.
@@ -44,15 +46,19 @@ impl<'r> Fields<'r> {
     }
 
     pub(crate) fn user(&self, column: &str) -> Result<UserId, PortError> {
-        self.value::<&str>(column)?.parse().map_err(|rejection: chat_proto::Rejection| self.corrupt(rejection.message))
+        self.value::<&str>(column)?
+            .parse()
+            .map_err(|rejection: chat_proto::Rejection| self.corrupt(rejection.message))
     }
 
     pub(crate) fn channel(&self, column: &str) -> Result<ChannelId, PortError> {
-        ChannelId::from_slice(self.value(column)?).map_err(|rejection| self.corrupt(rejection.message))
+        ChannelId::from_slice(self.value(column)?)
+            .map_err(|rejection| self.corrupt(rejection.message))
     }
 
     pub(crate) fn device(&self, column: &str) -> Result<DeviceId, PortError> {
-        DeviceId::from_slice(self.value(column)?).map_err(|rejection| self.corrupt(rejection.message))
+        DeviceId::from_slice(self.value(column)?)
+            .map_err(|rejection| self.corrupt(rejection.message))
     }
 
     pub(crate) fn member(&self) -> Result<Member, PortError> {
@@ -97,9 +103,9 @@ impl<'r> Fields<'r> {
                 let text = std::str::from_utf8(bytes).map_err(|error| self.corrupt(error))?;
                 Ok(Some(Body::text(text)))
             }
-            FORM_JSON => {
-                serde_json::from_slice(bytes).map(Some).map_err(|error| self.corrupt(error))
-            }
+            FORM_JSON => serde_json::from_slice(bytes)
+                .map(Some)
+                .map_err(|error| self.corrupt(error)),
             _ => Err(self.corrupt("no such form of a body")),
         }
     }
@@ -117,7 +123,10 @@ impl<'r> Fields<'r> {
         let (Some(client_id), Some(content)) = (client_id, content) else {
             return Ok(None);
         };
-        Ok(Some(CommandKey { client_id, content: self.content_hash(content)? }))
+        Ok(Some(CommandKey {
+            client_id,
+            content: self.content_hash(content)?,
+        }))
     }
 
     pub(crate) fn found_key(&self) -> Result<FoundKey, PortError> {
@@ -131,7 +140,10 @@ impl<'r> Fields<'r> {
     }
 
     fn content_hash(&self, bytes: &[u8]) -> Result<ContentHash, PortError> {
-        bytes.try_into().map(ContentHash::from_bytes).map_err(|_| self.corrupt("a hash has 16 bytes"))
+        bytes
+            .try_into()
+            .map(ContentHash::from_bytes)
+            .map_err(|_| self.corrupt("a hash has 16 bytes"))
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, PortError> {

@@ -53,7 +53,9 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// SQLite refused.
-    #[error("{path} cannot be opened as a database ({source}); check that it is a chat store and not damaged")]
+    #[error(
+        "{path} cannot be opened as a database ({source}); check that it is a chat store and not damaged"
+    )]
     Database {
         /// The store's file.
         path: PathBuf,

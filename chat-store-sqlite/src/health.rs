@@ -36,7 +36,9 @@ impl HealthCell {
     pub(crate) fn read(&self) -> Health {
         match &*self.lock() {
             State::Writable => Health::Writable,
-            State::Full { why, .. } | State::Failed { why } => Health::Refusing { why: why.clone() },
+            State::Full { why, .. } | State::Failed { why } => {
+                Health::Refusing { why: why.clone() }
+            }
         }
     }
 
@@ -57,7 +59,10 @@ impl HealthCell {
         match &mut *state {
             State::Writable => {
                 tracing::error!(%why, "the store takes no writes");
-                *state = State::Full { why, retry_at: now + FULL_RETRY };
+                *state = State::Full {
+                    why,
+                    retry_at: now + FULL_RETRY,
+                };
             }
             State::Full { retry_at, .. } => *retry_at = now + FULL_RETRY,
             State::Failed { .. } => {}

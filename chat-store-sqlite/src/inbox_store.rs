@@ -27,8 +27,11 @@ impl InboxStore for SqliteStore {
             .add(bound(limit as u64 + 1));
         let rows = self.readers.all(OP, sql::LIST, binds).await?;
         let more = rows.len() > limit;
-        let rows: Result<_, PortError> =
-            rows.iter().take(limit).map(|row| inbox_row(&Fields::new(row, OP))).collect();
+        let rows: Result<_, PortError> = rows
+            .iter()
+            .take(limit)
+            .map(|row| inbox_row(&Fields::new(row, OP)))
+            .collect();
         Ok(InboxPage { rows: rows?, more })
     }
 
@@ -41,7 +44,9 @@ impl InboxStore for SqliteStore {
         let mut binds = Binds::default();
         binds.add(user.as_str()).add(json_of_channels(channels));
         let rows = self.readers.all(OP, sql::ROWS, binds).await?;
-        rows.iter().map(|row| inbox_row(&Fields::new(row, OP))).collect()
+        rows.iter()
+            .map(|row| inbox_row(&Fields::new(row, OP)))
+            .collect()
     }
 
     async fn left(
@@ -52,7 +57,10 @@ impl InboxStore for SqliteStore {
     ) -> Result<Vec<LeftChannel>, PortError> {
         const OP: &str = "inbox.left";
         let mut binds = Binds::default();
-        binds.add(user.as_str()).add(bound(since.0)).add(bound(limit as u64));
+        binds
+            .add(user.as_str())
+            .add(bound(since.0))
+            .add(bound(limit as u64));
         let rows = self.readers.all(OP, sql::LEFT, binds).await?;
         rows.iter()
             .map(|row| {
@@ -70,7 +78,9 @@ impl InboxStore for SqliteStore {
         let mut binds = Binds::default();
         binds.add(user.as_str());
         let rows = self.readers.all(OP, sql::LARGE, binds).await?;
-        rows.iter().map(|row| Fields::new(row, OP).channel("uuid")).collect()
+        rows.iter()
+            .map(|row| Fields::new(row, OP).channel("uuid"))
+            .collect()
     }
 
     async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError> {
@@ -84,7 +94,9 @@ impl InboxStore for SqliteStore {
     ) -> Result<Vec<(UserId, Mark)>, PortError> {
         const OP: &str = "inbox.marks";
         let mut binds = Binds::default();
-        binds.add(channel.as_bytes().as_slice()).add(json_of_users(users));
+        binds
+            .add(channel.as_bytes().as_slice())
+            .add(json_of_users(users));
         let rows = self.readers.all(OP, sql::MARKS, binds).await?;
         rows.iter()
             .map(|row| {
@@ -100,7 +112,10 @@ impl InboxStore for SqliteStore {
 }
 
 fn inbox_row(fields: &Fields<'_>) -> Result<InboxRow, PortError> {
-    let meta = fields.snapshot()?.meta.ok_or_else(|| fields.corrupt("a channel without settings"))?;
+    let meta = fields
+        .snapshot()?
+        .meta
+        .ok_or_else(|| fields.corrupt("a channel without settings"))?;
     let peer = match fields.value::<Option<&str>>("peer")? {
         Some(_) => Some(fields.user("peer")?),
         None => None,

@@ -9,7 +9,9 @@ use chat_core::ports::{
     StoreCapabilities,
 };
 use chat_proto::channel::{Member, Snapshot};
-use chat_proto::{ChannelId, Entry, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId};
+use chat_proto::{
+    ChannelId, Entry, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId,
+};
 use sqlx::sqlite::SqliteRow;
 
 use crate::decode::{Fields, bound, role_of};
@@ -24,7 +26,9 @@ const SINCE_BYTES_MAX: usize = 1024 * 1024;
 #[async_trait]
 impl MessageStore for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities { append_searches_keys: true }
+        StoreCapabilities {
+            append_searches_keys: true,
+        }
     }
 
     async fn epoch(&self) -> Result<Epoch, PortError> {
@@ -41,14 +45,22 @@ impl MessageStore for SqliteStore {
             if behind <= Limits::SNAPSHOT_AGE_ENTRIES_MAX as u64
                 && let Some(since) = self.records(OP, channel, key, folded, head.seq).await?
             {
-                return Ok(Loaded { snapshot: None, since });
+                return Ok(Loaded {
+                    snapshot: None,
+                    since,
+                });
             }
         }
         let mut binds = Binds::default();
         binds.add(channel.as_bytes().as_slice());
         let row = self.readers.first(OP, sql::LOAD, binds).await?;
-        let snapshot = row.map(|row| snapshot(&Fields::new(&row, OP))).transpose()?;
-        Ok(Loaded { snapshot, since: Vec::new() })
+        let snapshot = row
+            .map(|row| snapshot(&Fields::new(&row, OP)))
+            .transpose()?;
+        Ok(Loaded {
+            snapshot,
+            since: Vec::new(),
+        })
     }
 
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
@@ -64,7 +76,10 @@ impl MessageStore for SqliteStore {
             let fields = Fields::new(&row, OP);
             heads.insert(fields.channel("uuid")?, fields.head("head_seq", "head_n")?);
         }
-        Ok(channels.iter().map(|id| heads.get(id).copied().unwrap_or_default()).collect())
+        Ok(channels
+            .iter()
+            .map(|id| heads.get(id).copied().unwrap_or_default())
+            .collect())
     }
 
     async fn entries(&self, query: EntriesQuery) -> Result<EntriesPage, PortError> {
@@ -73,14 +88,23 @@ impl MessageStore for SqliteStore {
             return Ok(EntriesPage::default());
         };
         // A log only grows, so entries up to a head that was read before are as good as read with it.
-        let through = query.after.0.saturating_add(query.limit.entries.max(1) as u64).min(head.seq.0);
+        let through = query
+            .after
+            .0
+            .saturating_add(query.limit.entries.max(1) as u64)
+            .min(head.seq.0);
         let mut binds = Binds::default();
         binds.add(key).add(bound(query.after.0)).add(bound(through));
         let mut page = Page::new(query.limit);
         self.readers
-            .while_wanted(OP, sql::ENTRIES, binds, |row| Ok(page.take(Fields::new(&row, OP).entry()?)))
+            .while_wanted(OP, sql::ENTRIES, binds, |row| {
+                Ok(page.take(Fields::new(&row, OP).entry()?))
+            })
             .await?;
-        Ok(EntriesPage { entries: page.entries, head })
+        Ok(EntriesPage {
+            entries: page.entries,
+            head,
+        })
     }
 
     async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError> {
@@ -92,15 +116,24 @@ impl MessageStore for SqliteStore {
             .add(bound(query.after.0))
             .add(bound(query.before.0))
             .add(bound(one_more));
-        let statement = if query.newest { sql::NEWEST_MESSAGES } else { sql::OLDEST_MESSAGES };
+        let statement = if query.newest {
+            sql::NEWEST_MESSAGES
+        } else {
+            sql::OLDEST_MESSAGES
+        };
         let mut page = Page::new(query.limit);
         self.readers
-            .while_wanted(OP, statement, binds, |row| Ok(page.take(Fields::new(&row, OP).entry()?)))
+            .while_wanted(OP, statement, binds, |row| {
+                Ok(page.take(Fields::new(&row, OP).entry()?))
+            })
             .await?;
         if query.newest {
             page.entries.reverse();
         }
-        Ok(MessagesPage { messages: page.entries, more: page.full })
+        Ok(MessagesPage {
+            messages: page.entries,
+            more: page.full,
+        })
     }
 
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {
@@ -128,7 +161,11 @@ impl MessageStore for SqliteStore {
         let (through, mut members) = members_of(&rows, OP)?;
         let more = members.len() > limit;
         members.truncate(limit);
-        Ok(MembersPage { through, members, more })
+        Ok(MembersPage {
+            through,
+            members,
+            more,
+        })
     }
 
     async fn memberships(
@@ -138,10 +175,15 @@ impl MessageStore for SqliteStore {
     ) -> Result<Memberships, PortError> {
         const OP: &str = "messages.memberships";
         let mut binds = Binds::default();
-        binds.add(channel.as_bytes().as_slice()).add(json_of_users(users));
+        binds
+            .add(channel.as_bytes().as_slice())
+            .add(json_of_users(users));
         let rows = self.readers.all(OP, sql::MEMBERSHIPS, binds).await?;
         let (through, members) = members_of(&rows, OP)?;
-        Ok(Memberships { through, found: members.into_iter().collect() })
+        Ok(Memberships {
+            through,
+            found: members.into_iter().collect(),
+        })
     }
 
     async fn successor(
@@ -151,7 +193,9 @@ impl MessageStore for SqliteStore {
     ) -> Result<Option<UserId>, PortError> {
         const OP: &str = "messages.successor";
         let mut binds = Binds::default();
-        binds.add(channel.as_bytes().as_slice()).add(leaving.as_str());
+        binds
+            .add(channel.as_bytes().as_slice())
+            .add(leaving.as_str());
         let row = self.readers.first(OP, sql::SUCCESSOR, binds).await?;
         let Some(row) = row else { return Ok(None) };
         let fields = Fields::new(&row, OP);
@@ -193,7 +237,11 @@ impl SqliteStore {
         self.readers
             .while_wanted(op, sql::ENTRIES, binds, |row| {
                 let fields = Fields::new(&row, op);
-                let record = Record { channel, entry: fields.entry()?, key: fields.key()? };
+                let record = Record {
+                    channel,
+                    entry: fields.entry()?,
+                    key: fields.key()?,
+                };
                 bytes += record.entry.size_bytes();
                 records.push(record);
                 Ok(bytes <= SINCE_BYTES_MAX)
@@ -235,7 +283,14 @@ fn roster(fields: &Fields<'_>, json: &str) -> Result<BTreeMap<UserId, Member>, P
     rows.into_iter()
         .map(|(user, role, joined, visible_from)| {
             let role = role_of(role).ok_or_else(|| fields.corrupt("no such role"))?;
-            Ok((user, Member { role, joined, visible_from }))
+            Ok((
+                user,
+                Member {
+                    role,
+                    joined,
+                    visible_from,
+                },
+            ))
         })
         .collect()
 }
@@ -265,7 +320,12 @@ struct Page {
 
 impl Page {
     fn new(limit: PageLimit) -> Self {
-        Self { limit, entries: Vec::new(), bytes: 0, full: false }
+        Self {
+            limit,
+            entries: Vec::new(),
+            bytes: 0,
+            full: false,
+        }
     }
 
     /// Takes the entry if it fits; whether more may.
@@ -284,8 +344,10 @@ impl Page {
 
 /// Channels as the JSON array of hexadecimal texts that statements unpack.
 pub(crate) fn json_of_channels(channels: &[ChannelId]) -> String {
-    let texts: Vec<String> =
-        channels.iter().map(|channel| channel.as_uuid().simple().to_string()).collect();
+    let texts: Vec<String> = channels
+        .iter()
+        .map(|channel| channel.as_uuid().simple().to_string())
+        .collect();
     serde_json::to_string(&texts).expect("texts are JSON")
 }
 

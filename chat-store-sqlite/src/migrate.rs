@@ -17,18 +17,33 @@ const MIGRATIONS: [&str; 1] = [concat!(
 
 /// Applies what is missing, each step in a transaction of its own, and gives a new file its epoch.
 pub(crate) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let found: i64 =
-        db.fetch_one(meta::SCHEMA_VERSION).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+    let failed = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let found: i64 = db
+        .fetch_one(meta::SCHEMA_VERSION)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
     let known = MIGRATIONS.len() as i64;
-    let applied = usize::try_from(found).ok().filter(|applied| *applied <= MIGRATIONS.len());
+    let applied = usize::try_from(found)
+        .ok()
+        .filter(|applied| *applied <= MIGRATIONS.len());
     let Some(applied) = applied else {
-        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known });
+        return Err(OpenError::NewerSchema {
+            path: path.to_owned(),
+            found,
+            known,
+        });
     };
     // Opening is one piece: a caller who drops it drops this connection as well, transaction and all.
     for step in &MIGRATIONS[applied..] {
         let mut tx = db.begin().await.map_err(failed)?;
-        sqlx::raw_sql(*step).execute(&mut *tx).await.map_err(failed)?;
+        sqlx::raw_sql(*step)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
         tx.commit().await.map_err(failed)?;
     }
     for (name, value) in [

@@ -36,7 +36,10 @@ pub(crate) struct Opened {
 pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
     let path = config.path.as_path();
     let lock = lock(path)?;
-    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let failed = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
     let mut writer = writer_options(config).connect().await.map_err(failed)?;
     check_durable(&mut writer, config).await?;
     migrate(&mut writer, path).await?;
@@ -48,8 +51,11 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
         .map_err(failed)?;
     let epoch = Epoch::from_slice(&epoch)
         .map_err(|rejection| failed(sqlx::Error::Decode(rejection.message.to_string().into())))?;
-    let last_channel =
-        writer.fetch_one(meta::LAST_CHANNEL).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+    let last_channel = writer
+        .fetch_one(meta::LAST_CHANNEL)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(config.readers)
         .min_connections(0)
@@ -58,7 +64,13 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(reader_options(path));
-    Ok(Opened { writer, readers, lock, epoch, last_channel })
+    Ok(Opened {
+        writer,
+        readers,
+        lock,
+        epoch,
+        last_channel,
+    })
 }
 
 /// Takes the lock file beside the store. SQLite's own locks would let two processes write in turn, each with a memory of
@@ -67,7 +79,10 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = OsString::from(path.as_os_str());
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let failed = |source| OpenError::Io { path: lock_path.clone(), source };
+    let failed = |source| OpenError::Io {
+        path: lock_path.clone(),
+        source,
+    };
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -76,7 +91,9 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: path.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
@@ -117,11 +134,20 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// Reads the settings back on which every acknowledgement rests.
 async fn check_durable(db: &mut SqliteConnection, config: &Config) -> Result<(), OpenError> {
     let path = config.path.as_path();
-    let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let mode: String =
-        db.fetch_one(meta::JOURNAL_MODE).await.and_then(|row| row.try_get(0)).map_err(failed)?;
-    let level: i64 =
-        db.fetch_one(meta::SYNCHRONOUS).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+    let failed = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let mode: String = db
+        .fetch_one(meta::JOURNAL_MODE)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
+    let level: i64 = db
+        .fetch_one(meta::SYNCHRONOUS)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
     let wanted = config.synchronous.level();
     let refused = |setting, wanted: String, found| OpenError::NotDurable {
         path: path.to_owned(),
@@ -133,7 +159,11 @@ async fn check_durable(db: &mut SqliteConnection, config: &Config) -> Result<(),
         return Err(refused("journal_mode", "wal".into(), mode));
     }
     if level != wanted {
-        return Err(refused("synchronous", wanted.to_string(), level.to_string()));
+        return Err(refused(
+            "synchronous",
+            wanted.to_string(),
+            level.to_string(),
+        ));
     }
     if config.synchronous != Synchronous::Full {
         tracing::warn!("the store acknowledges writes that a power loss undoes");
@@ -152,5 +182,8 @@ fn sync_folder(path: &Path) -> Result<(), OpenError> {
     } else {
         Ok(())
     };
-    synced.map_err(|source| OpenError::Io { path: folder.to_owned(), source })
+    synced.map_err(|source| OpenError::Io {
+        path: folder.to_owned(),
+        source,
+    })
 }

@@ -25,7 +25,10 @@ impl Readers {
         binds: Binds,
     ) -> Result<Vec<SqliteRow>, PortError> {
         let query = sqlx::query_with(sql, binds.finish());
-        query.fetch_all(&self.0).await.map_err(|error| read_error(op, error))
+        query
+            .fetch_all(&self.0)
+            .await
+            .map_err(|error| read_error(op, error))
     }
 
     /// The first row, if there is one.
@@ -36,7 +39,10 @@ impl Readers {
         binds: Binds,
     ) -> Result<Option<SqliteRow>, PortError> {
         let query = sqlx::query_with::<_, SqliteArguments>(sql, binds.finish());
-        query.fetch_optional(&self.0).await.map_err(|error| read_error(op, error))
+        query
+            .fetch_optional(&self.0)
+            .await
+            .map_err(|error| read_error(op, error))
     }
 
     /// Takes rows for as long as `take` says so, and reads no further.
@@ -49,7 +55,11 @@ impl Readers {
     ) -> Result<(), PortError> {
         use futures_util::TryStreamExt;
         let mut rows = sqlx::query_with::<_, SqliteArguments>(sql, binds.finish()).fetch(&self.0);
-        while let Some(row) = rows.try_next().await.map_err(|error| read_error(op, error))? {
+        while let Some(row) = rows
+            .try_next()
+            .await
+            .map_err(|error| read_error(op, error))?
+        {
             if !take(row)? {
                 break;
             }

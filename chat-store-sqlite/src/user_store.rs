@@ -13,7 +13,10 @@ use crate::writer::PersonWrite;
 #[async_trait]
 impl UserStore for SqliteStore {
     async fn seen(&self, seen: DeviceSeen) -> Result<(), PortError> {
-        self.writer.person("users.seen", PersonWrite::Seen(seen)).await.map(drop)
+        self.writer
+            .person("users.seen", PersonWrite::Seen(seen))
+            .await
+            .map(drop)
     }
 
     async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PortError> {
@@ -52,7 +55,10 @@ impl UserStore for SqliteStore {
     }
 
     async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
-        let write = PersonWrite::ForgetDevice { user: user.clone(), device };
+        let write = PersonWrite::ForgetDevice {
+            user: user.clone(),
+            device,
+        };
         self.writer.person("users.forget_device", write).await
     }
 
@@ -61,6 +67,8 @@ impl UserStore for SqliteStore {
         let mut binds = Binds::default();
         binds.add(user.as_str());
         let row = self.readers.first(OP, sql::USER_SEQ, binds).await?;
-        row.map_or(Ok(Seq(0)), |row| Fields::new(&row, OP).number("user_seq").map(Seq))
+        row.map_or(Ok(Seq(0)), |row| {
+            Fields::new(&row, OP).number("user_seq").map(Seq)
+        })
     }
 }

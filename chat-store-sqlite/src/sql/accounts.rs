@@ -1,7 +1,10 @@
 //! Statements over accounts and tokens; by primary key, tokens also by `tokens.hash`.
 
+/// A user whom the store knows without an account belongs to another log-in: the name is as taken as any.
 pub(crate) const SIGN_UP: &str = "
-    INSERT INTO accounts (user, password_hash, created_at) VALUES (?1, ?2, ?3) ON CONFLICT (user) DO NOTHING";
+    INSERT INTO accounts (user, password_hash, created_at)
+    SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM users WHERE user = ?1)
+    ON CONFLICT (user) DO NOTHING";
 
 pub(crate) const ACCOUNT: &str = "SELECT password_hash FROM accounts WHERE user = ?1";
 

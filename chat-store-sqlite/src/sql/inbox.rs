@@ -1,26 +1,21 @@
 //! Statements over inboxes and marks.
 
-use std::sync::LazyLock;
-
 use super::rows::Pattern;
 
 /// The sender's own mark rises when everything before was read. Index: the primary key of `members`.
-pub(crate) static RAISE_OWN: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
+pub(crate) static RAISE_OWN: Pattern = Pattern::new(
         "WITH own (channel, user, read_before, seq, n) AS (VALUES",
         "(?, ?, ?, ?, ?)",
         ")
          UPDATE members SET read_seq = own.seq, read_n = own.n FROM own
          WHERE members.channel = own.channel AND members.user = own.user AND members.read_n = own.read_before",
-    )
-});
+);
 
 /// A mark never passes the head. Indexes: `channels.uuid`, the primary key of `members`.
-pub(crate) static RAISE_READ: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "WITH rise (uuid, user, seq, n, at) AS (VALUES",
-        "(?, ?, ?, ?, ?)",
-        ")
+pub(crate) static RAISE_READ: Pattern = Pattern::new(
+    "WITH rise (uuid, user, seq, n, at) AS (VALUES",
+    "(?, ?, ?, ?, ?)",
+    ")
          UPDATE members SET
              read_seq = min(rise.seq, c.head_seq),
              read_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
@@ -28,12 +23,10 @@ pub(crate) static RAISE_READ: LazyLock<Pattern> = LazyLock::new(|| {
          FROM rise JOIN channels c ON c.uuid = rise.uuid
          WHERE members.channel = c.id AND members.user = rise.user
            AND members.read_seq < min(rise.seq, c.head_seq)",
-    )
-});
+);
 
 /// As for read marks.
-pub(crate) static RAISE_DELIVERED: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
+pub(crate) static RAISE_DELIVERED: Pattern = Pattern::new(
         "WITH rise (uuid, user, seq, n, at) AS (VALUES",
         "(?, ?, ?, ?, ?)",
         ")
@@ -44,8 +37,7 @@ pub(crate) static RAISE_DELIVERED: LazyLock<Pattern> = LazyLock::new(|| {
          FROM rise JOIN channels c ON c.uuid = rise.uuid
          WHERE members.channel = c.id AND members.user = rise.user
            AND members.delivered_seq < min(rise.seq, c.head_seq)",
-    )
-});
+);
 
 /// The rows of a page, given by `page`; the last message only where the user may see it.
 macro_rules! inbox_rows {
@@ -87,8 +79,7 @@ pub(crate) const LIST: &str = inbox_rows!(
 );
 
 /// Those of the channels in ?2 that the user is in. Indexes: `channels.uuid`, then primary keys.
-pub(crate) const ROWS: &str =
-    inbox_rows!("c.uuid IN (SELECT unhex(value) FROM json_each(?2))");
+pub(crate) const ROWS: &str = inbox_rows!("c.uuid IN (SELECT unhex(value) FROM json_each(?2))");
 
 /// Index: the primary key of `left_channels`.
 pub(crate) const LEFT: &str = "

@@ -1,30 +1,23 @@
 //! Statements over logs and members.
 
-use std::sync::LazyLock;
-
 use super::rows::Pattern;
 
 /// Index: `channels.uuid`.
-pub(crate) static FIND_CHANNELS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "SELECT id, uuid, head_seq, head_n FROM channels WHERE uuid IN (",
-        "?",
-        ")",
-    )
-});
+pub(crate) static FIND_CHANNELS: Pattern = Pattern::new(
+    "SELECT id, uuid, head_seq, head_n FROM channels WHERE uuid IN (",
+    "?",
+    ")",
+);
 
 /// A key that is there already is left out, which the count of changed rows tells. Index: the primary key.
-pub(crate) static INSERT_KEYS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT OR IGNORE INTO keys (channel, sender, client_id, seq) VALUES",
-        "(?, ?, ?, ?)",
-        "",
-    )
-});
+pub(crate) static INSERT_KEYS: Pattern = Pattern::new(
+    "INSERT OR IGNORE INTO keys (channel, sender, client_id, seq) VALUES",
+    "(?, ?, ?, ?)",
+    "",
+);
 
 /// The entries under these keys; `place` is the caller's. Index: the primary keys.
-pub(crate) static FIND_KEYS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
+pub(crate) static FIND_KEYS: Pattern = Pattern::new(
         "WITH wanted (place, channel, sender, client_id) AS (VALUES",
         "(?, ?, ?, ?)",
         ")
@@ -34,103 +27,82 @@ pub(crate) static FIND_KEYS: LazyLock<Pattern> = LazyLock::new(|| {
          JOIN keys ON keys.channel = wanted.channel AND keys.sender = wanted.sender AND keys.client_id = wanted.client_id
          LEFT JOIN messages m ON m.channel = keys.channel AND m.seq = keys.seq
          LEFT JOIN events e ON e.channel = keys.channel AND e.seq = keys.seq",
-    )
-});
+);
 
-pub(crate) static INSERT_MESSAGES: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
+pub(crate) static INSERT_MESSAGES: Pattern = Pattern::new(
         "INSERT INTO messages
          (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body) VALUES",
         "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         "",
-    )
-});
+);
 
-pub(crate) static INSERT_EVENTS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT INTO events
+pub(crate) static INSERT_EVENTS: Pattern = Pattern::new(
+    "INSERT INTO events
          (channel, seq, n, message, at, sender, device, client_id, content, kind, detail) VALUES",
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "",
-    )
-});
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
 
 /// New channels begin, known ones get another head. Index: the primary key.
-pub(crate) static UPSERT_CHANNELS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT INTO channels (id, uuid, head_seq, head_n, head_message, last_at, last_message_seq) VALUES",
-        "(?, ?, ?, ?, ?, ?, ?)",
-        "ON CONFLICT (id) DO UPDATE SET
+pub(crate) static UPSERT_CHANNELS: Pattern = Pattern::new(
+    "INSERT INTO channels (id, uuid, head_seq, head_n, head_message, last_at, last_message_seq) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?)",
+    "ON CONFLICT (id) DO UPDATE SET
              head_seq = excluded.head_seq,
              head_n = excluded.head_n,
              head_message = max(head_message, excluded.head_message),
              last_at = max(last_at, excluded.last_at),
              last_message_seq = max(last_message_seq, excluded.last_message_seq)",
-    )
-});
+);
 
-pub(crate) static UPSERT_STATES: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT OR REPLACE INTO channel_states (channel, direct, large, member_count, snapshot) VALUES",
-        "(?, ?, ?, ?, ?)",
-        "",
-    )
-});
+pub(crate) static UPSERT_STATES: Pattern = Pattern::new(
+    "INSERT OR REPLACE INTO channel_states (channel, direct, large, member_count, snapshot) VALUES",
+    "(?, ?, ?, ?, ?)",
+    "",
+);
 
 /// A member begins with everything read up to the adding entry.
-pub(crate) static INSERT_MEMBERS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
+pub(crate) static INSERT_MEMBERS: Pattern = Pattern::new(
         "INSERT OR REPLACE INTO members
          (channel, user, role, joined, visible_from, read_seq, read_n, delivered_seq, delivered_n, active_at) VALUES",
         "(?, ?, ?, ?, ?, ?, ?, 0, 0, 0)",
         "",
-    )
-});
+);
 
 /// Index: the primary key of `members`.
-pub(crate) static DELETE_MEMBERS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "DELETE FROM members WHERE (channel, user) IN (VALUES",
-        "(?, ?)",
-        ")",
-    )
-});
+pub(crate) static DELETE_MEMBERS: Pattern = Pattern::new(
+    "DELETE FROM members WHERE (channel, user) IN (VALUES",
+    "(?, ?)",
+    ")",
+);
 
 /// Index: the primary key of `members`.
-pub(crate) static UPDATE_ROLES: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "WITH changed (channel, user, role) AS (VALUES",
-        "(?, ?, ?)",
-        ")
+pub(crate) static UPDATE_ROLES: Pattern = Pattern::new(
+    "WITH changed (channel, user, role) AS (VALUES",
+    "(?, ?, ?)",
+    ")
          UPDATE members SET role = changed.role FROM changed
          WHERE members.channel = changed.channel AND members.user = changed.user",
-    )
-});
+);
 
-pub(crate) static INSERT_LEFT: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT OR REPLACE INTO left_channels (user, channel, at) VALUES",
-        "(?, ?, ?)",
-        "",
-    )
-});
+pub(crate) static INSERT_LEFT: Pattern = Pattern::new(
+    "INSERT OR REPLACE INTO left_channels (user, channel, at) VALUES",
+    "(?, ?, ?)",
+    "",
+);
 
 /// Index: the primary key of `left_channels`.
-pub(crate) static DELETE_LEFT: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "DELETE FROM left_channels WHERE (user, channel) IN (VALUES",
-        "(?, ?)",
-        ")",
-    )
-});
+pub(crate) static DELETE_LEFT: Pattern = Pattern::new(
+    "DELETE FROM left_channels WHERE (user, channel) IN (VALUES",
+    "(?, ?)",
+    ")",
+);
 
-pub(crate) static INSERT_MENTIONS: LazyLock<Pattern> = LazyLock::new(|| {
-    Pattern::new(
-        "INSERT OR IGNORE INTO mentions (channel, user, seq) VALUES",
-        "(?, ?, ?)",
-        "",
-    )
-});
+pub(crate) static INSERT_MENTIONS: Pattern = Pattern::new(
+    "INSERT OR IGNORE INTO mentions (channel, user, seq) VALUES",
+    "(?, ?, ?)",
+    "",
+);
 
 /// Indexes: `channels.uuid`, the primary keys of `channel_states` and `members`.
 pub(crate) const LOAD: &str = "

@@ -18,7 +18,8 @@ pub(crate) const CHECKPOINT_RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
 /// The same, and leaves an empty log.
 pub(crate) const CHECKPOINT_TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-pub(crate) const INSERT_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+pub(crate) const INSERT_META: &str =
+    "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 pub(crate) const SELECT_META: &str = "SELECT value FROM meta WHERE name = ?1";
 pub(crate) const LAST_CHANNEL: &str = "SELECT coalesce(max(id), 0) FROM channels";
 

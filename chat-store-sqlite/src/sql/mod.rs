@@ -3,7 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod inbox;
-pub(crate) mod meta;
 pub(crate) mod messages;
+pub(crate) mod meta;
 pub(crate) mod rows;
 pub(crate) mod users;

@@ -1,6 +1,6 @@
 //! Statements for many rows at once, in a few fixed sizes so that each is prepared once.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Executor, Sqlite, Type};
@@ -11,18 +11,22 @@ const ROWS_MAX: usize = 64;
 /// The sizes in which every pattern is prepared; any count is a short sum of them.
 const SIZES: [usize; 7] = [ROWS_MAX, 32, 16, 8, 4, 2, 1];
 
-/// A statement with a repeated row.
+/// A statement with a repeated row: `head`, then `row` as often as there are rows with commas between, then `tail`.
 pub(crate) struct Pattern {
-    sizes: LazyLock<[Arc<str>; SIZES.len()], Box<dyn FnOnce() -> [Arc<str>; SIZES.len()] + Send>>,
+    head: &'static str,
+    row: &'static str,
+    tail: &'static str,
+    /// The statement in each of the sizes, made once.
+    sizes: OnceLock<[Arc<str>; SIZES.len()]>,
 }
 
 impl Pattern {
-    /// `head`, then `row` as often as there are rows with commas between, then `tail`.
-    pub(crate) fn new(head: &'static str, row: &'static str, tail: &'static str) -> Self {
+    pub(crate) const fn new(head: &'static str, row: &'static str, tail: &'static str) -> Self {
         Self {
-            sizes: LazyLock::new(Box::new(move || {
-                SIZES.map(|size| format!("{head} {} {tail}", vec![row; size].join(", ")).into())
-            })),
+            head,
+            row,
+            tail,
+            sizes: OnceLock::new(),
         }
     }
 
@@ -54,9 +58,19 @@ impl Pattern {
         Ok(found)
     }
 
+    /// The rows in parts of the prepared sizes, each with its statement.
     fn chunks<'r, R>(&self, mut rows: &'r [R]) -> Vec<(Arc<str>, &'r [R])> {
+        let Self {
+            head,
+            row,
+            tail,
+            sizes,
+        } = self;
+        let sizes = sizes.get_or_init(|| {
+            SIZES.map(|size| format!("{head} {} {tail}", vec![*row; size].join(", ")).into())
+        });
         let mut chunks = Vec::new();
-        for (size, sql) in SIZES.iter().zip(self.sizes.iter()) {
+        for (size, sql) in SIZES.iter().zip(sizes) {
             while let Some((chunk, rest)) = rows.split_at_checked(*size) {
                 chunks.push((Arc::clone(sql), chunk));
                 rows = rest;

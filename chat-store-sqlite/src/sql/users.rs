@@ -1,9 +1,8 @@
 //! Statements over users and devices; all by primary key.
 
-/// The first sight makes the row; a later one only brings a name.
-pub(crate) const UPSERT_USER: &str = "
-    INSERT INTO users (user, name, created_at) VALUES (?1, ?2, ?3)
-    ON CONFLICT (user) DO UPDATE SET name = coalesce(excluded.name, name)";
+/// The first sight makes the row; later ones change nothing.
+pub(crate) const INSERT_USER: &str = "
+    INSERT INTO users (user, name, created_at) VALUES (?1, ?2, ?3) ON CONFLICT (user) DO NOTHING";
 
 pub(crate) const DEVICE_SEEN: &str = "
     INSERT INTO devices (user, device, name, platform, client, created_at, seen_at)

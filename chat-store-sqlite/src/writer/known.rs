@@ -23,7 +23,10 @@ pub(super) struct KnownChannels {
 
 impl KnownChannels {
     pub(super) fn find(&self, channel: ChannelId) -> Option<Known> {
-        self.young.get(&channel).or_else(|| self.old.get(&channel)).copied()
+        self.young
+            .get(&channel)
+            .or_else(|| self.old.get(&channel))
+            .copied()
     }
 
     pub(super) fn remember(&mut self, channel: ChannelId, known: Known) {
@@ -48,7 +51,10 @@ mod tests {
     fn the_last_used_are_remembered_and_memory_is_bounded() {
         let mut channels = KnownChannels::default();
         let id = |i: usize| ChannelId::external(&i.to_string());
-        let known = |i: usize| Known { key: i as i64, head: Head::EMPTY };
+        let known = |i: usize| Known {
+            key: i as i64,
+            head: Head::EMPTY,
+        };
         for i in 0..3 * KNOWN_CHANNELS_MAX {
             channels.remember(id(i), known(i));
             channels.remember(id(0), known(0));

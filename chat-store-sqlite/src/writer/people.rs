@@ -64,7 +64,10 @@ impl PersonWrite {
 async fn sign_up(db: &mut SqliteConnection, account: &NewAccount) -> Result<bool, sqlx::Error> {
     let at = bound(account.at.0);
     let mut binds = Binds::default();
-    binds.add(account.user.as_str()).add(account.password_hash.as_str()).add(at);
+    binds
+        .add(account.user.as_str())
+        .add(account.password_hash.as_str())
+        .add(at);
     let taken = !run(db, accounts::SIGN_UP, binds).await?;
     if !taken {
         see_user(db, &account.user, account.name.as_deref(), at).await?;
@@ -76,10 +79,16 @@ async fn store_token(db: &mut SqliteConnection, token: &NewToken) -> Result<bool
     let at = bound(token.at.0);
     see_user(db, &token.user, None, at).await?;
     let mut named = of_device(&token.user, token.device);
-    named.add(token.device_name.as_str()).add(token.platform.as_str()).add(at);
+    named
+        .add(token.device_name.as_str())
+        .add(token.platform.as_str())
+        .add(at);
     run(db, users::DEVICE_NAMED, named).await?;
     let mut stored = of_device(&token.user, token.device);
-    stored.add(token.hash.0.as_slice()).add(at).add(bound(token.expires_at.0));
+    stored
+        .add(token.hash.0.as_slice())
+        .add(at)
+        .add(bound(token.expires_at.0));
     run(db, accounts::STORE_TOKEN, stored).await
 }
 
@@ -91,7 +100,7 @@ async fn see_user(
 ) -> Result<(), sqlx::Error> {
     let mut binds = Binds::default();
     binds.add(user.as_str()).add(name).add(at);
-    run(db, users::UPSERT_USER, binds).await.map(drop)
+    run(db, users::INSERT_USER, binds).await.map(drop)
 }
 
 fn of_device(user: &UserId, device: DeviceId) -> Binds {

@@ -77,7 +77,12 @@ impl<'a> Plan<'a> {
             let key = known.map_or_else(|| heads.new_key(), |known| known.key);
             let head = plan.write(key, append);
             heads.known.insert(append.channel, Known { key, head });
-            plan.done.push((place, AppendOutcome::Appended { durable: append.entries.len() }));
+            plan.done.push((
+                place,
+                AppendOutcome::Appended {
+                    durable: append.entries.len(),
+                },
+            ));
         }
         plan
     }
@@ -106,7 +111,12 @@ impl<'a> Plan<'a> {
                     self.raise_own(channel, entry);
                 }
                 PreparedKind::Event { name, detail } => {
-                    self.events.push(EventRow { channel, entry, name, detail });
+                    self.events.push(EventRow {
+                        channel,
+                        entry,
+                        name,
+                        detail,
+                    });
                 }
             }
             for change in &entry.changes {
@@ -165,7 +175,12 @@ impl<'a> Plan<'a> {
     fn change_member(&mut self, channel: i64, entry: &PreparedEntry, change: &MemberChange) {
         let place = (channel, change.user().clone());
         match change {
-            MemberChange::Joined { user, role, joined, visible_from } => {
+            MemberChange::Joined {
+                user,
+                role,
+                joined,
+                visible_from,
+            } => {
                 let row = MemberRow {
                     channel,
                     user: user.clone(),
@@ -177,18 +192,22 @@ impl<'a> Plan<'a> {
                 self.members.insert(place, MemberFate::In(row));
             }
             MemberChange::Left { user } => {
-                let row = LeftRow { user: user.clone(), channel, at: entry.at };
+                let row = LeftRow {
+                    user: user.clone(),
+                    channel,
+                    at: entry.at,
+                };
                 self.members.insert(place, MemberFate::Out(row));
             }
-            MemberChange::Role { role, .. } => match self.members.get_mut(&place) {
-                Some(MemberFate::In(row)) => row.role = role_number(*role),
-                // Whoever has left has no role.
-                Some(MemberFate::Out(_)) => {}
-                Some(MemberFate::Role(known)) => *known = role_number(*role),
-                None => {
-                    self.members.insert(place, MemberFate::Role(role_number(*role)));
+            MemberChange::Role { role, .. } => {
+                let role = role_number(*role);
+                match self.members.entry(place).or_insert(MemberFate::Role(role)) {
+                    MemberFate::In(row) => row.role = role,
+                    MemberFate::Role(known) => *known = role,
+                    // Whoever has left has no role.
+                    MemberFate::Out(_) => {}
                 }
-            },
+            }
         }
     }
 
@@ -215,7 +234,11 @@ impl<'a> Plan<'a> {
                     rows.gone.push(MemberKey { channel, user });
                     rows.left.push(row);
                 }
-                MemberFate::Role(role) => rows.roles.push(RoleRow { channel, user, role }),
+                MemberFate::Role(role) => rows.roles.push(RoleRow {
+                    channel,
+                    user,
+                    role,
+                }),
             }
         }
         rows
@@ -254,7 +277,11 @@ fn repeats_a_key<'a>(
     let keys: Vec<_> = append
         .entries
         .iter()
-        .filter_map(|entry| entry.key.map(|(id, _)| (append.channel, &*entry.sender, id)))
+        .filter_map(|entry| {
+            entry
+                .key
+                .map(|(id, _)| (append.channel, &*entry.sender, id))
+        })
         .collect();
     if keys.iter().any(|key| seen.contains(key)) {
         return true;

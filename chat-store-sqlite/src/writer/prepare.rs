@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use chat_core::ports::{Append, AppendRecord, PortError};
 use chat_proto::channel::{MemberChange, Snapshot};
-use chat_proto::{Body, ChannelId, ChannelType, Entry, EntryKind, Head, Limits, Record, Seq, UserId};
+use chat_proto::{
+    Body, ChannelId, ChannelType, Entry, EntryKind, Head, Limits, Record, Seq, UserId,
+};
 
 use crate::decode::{FORM_JSON, FORM_TEXT, bound};
 
 const OP: &str = "messages.append";
 
 /// An append whose records are in order among themselves.
+#[derive(Debug)]
 pub(crate) struct PreparedAppend {
     pub(super) channel: ChannelId,
     pub(super) expected_head: Seq,
@@ -22,6 +25,7 @@ pub(crate) struct PreparedAppend {
 }
 
 /// An entry as its row holds it.
+#[derive(Debug)]
 pub(super) struct PreparedEntry {
     pub(super) head: Head,
     pub(super) message: i64,
@@ -35,6 +39,7 @@ pub(super) struct PreparedEntry {
 }
 
 /// What a row of `messages` or of `events` holds besides.
+#[derive(Debug)]
 pub(super) enum PreparedKind {
     Message {
         client_id: [u8; 16],
@@ -42,10 +47,14 @@ pub(super) enum PreparedKind {
         body: Option<(i64, Vec<u8>)>,
         mentions: Vec<UserId>,
     },
-    Event { name: String, detail: Vec<u8> },
+    Event {
+        name: String,
+        detail: Vec<u8>,
+    },
 }
 
 /// A row of `channel_states`.
+#[derive(Debug)]
 pub(super) struct PreparedState {
     pub(super) direct: bool,
     pub(super) large: bool,
@@ -58,20 +67,35 @@ pub(super) struct PreparedState {
 /// # Errors
 /// `Misuse` when the append breaks the contract of the port.
 pub(crate) fn prepare(append: Append) -> Result<PreparedAppend, PortError> {
-    let Append { channel, expected_head, records, state } = append;
+    let Append {
+        channel,
+        expected_head,
+        records,
+        state,
+    } = append;
     if records.is_empty() || records.len() > Limits::APPEND_ENTRIES_MAX {
         return Err(misuse("an append has 1 to 64 records"));
     }
     check_order(channel, expected_head, &records)?;
-    let only_messages = records.iter().all(|record| record.record.entry.kind.is_message());
+    let only_messages = records
+        .iter()
+        .all(|record| record.record.entry.kind.is_message());
     if state.is_none() && !only_messages {
-        return Err(misuse("an append of more than messages brings the channel's state"));
+        return Err(misuse(
+            "an append of more than messages brings the channel's state",
+        ));
     }
-    let bytes = records.iter().map(|record| record.record.entry.size_bytes()).sum();
+    let bytes = records
+        .iter()
+        .map(|record| record.record.entry.size_bytes())
+        .sum();
     Ok(PreparedAppend {
         channel,
         expected_head,
-        entries: records.into_iter().map(prepare_entry).collect::<Result<_, _>>()?,
+        entries: records
+            .into_iter()
+            .map(prepare_entry)
+            .collect::<Result<_, _>>()?,
         state: state.map(prepare_state).transpose()?,
         bytes,
     })
@@ -90,7 +114,9 @@ fn check_order(
         seq = seq.next();
         let counted = u64::from(entry.kind.is_message());
         if record.channel != channel || entry.seq != seq {
-            return Err(misuse("records are contiguous from the expected head, all of one channel"));
+            return Err(misuse(
+                "records are contiguous from the expected head, all of one channel",
+            ));
         }
         if n.is_some_and(|n| entry.n.0 != n + counted) || entry.n.0 < counted {
             return Err(misuse("ordinals count the messages"));
@@ -106,10 +132,24 @@ fn check_order(
 }
 
 fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
-    let AppendRecord { record: Record { entry, key, .. }, changes, .. } = record;
-    let detail = entry.kind.detail().map_err(|error| PortError::misuse(OP).with_source(error))?;
+    let AppendRecord {
+        record: Record { entry, key, .. },
+        changes,
+        ..
+    } = record;
+    let detail = entry
+        .kind
+        .detail()
+        .map_err(|error| PortError::misuse(OP).with_source(error))?;
     let head = entry.head();
-    let Entry { message, at, from, device, kind, .. } = entry;
+    let Entry {
+        message,
+        at,
+        from,
+        device,
+        kind,
+        ..
+    } = entry;
     let kind = match kind {
         EntryKind::Message(message) => {
             if key.is_some_and(|key| key.client_id != message.client_id) {
@@ -124,7 +164,10 @@ fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
         }
         EntryKind::Unknown { kind: name, .. } => PreparedKind::Event { name, detail },
         // The enum is open to other crates; whatever is no message is stored by its name.
-        other => PreparedKind::Event { name: other.name().to_owned(), detail },
+        other => PreparedKind::Event {
+            name: other.name().to_owned(),
+            detail,
+        },
     };
     Ok(PreparedEntry {
         head,
@@ -140,9 +183,11 @@ fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
 
 fn prepare_body(body: Body) -> Result<(i64, Vec<u8>), PortError> {
     match body {
-        Body::Text { text, attachments, data: None } if attachments.is_empty() => {
-            Ok((FORM_TEXT, text.into_bytes()))
-        }
+        Body::Text {
+            text,
+            attachments,
+            data: None,
+        } if attachments.is_empty() => Ok((FORM_TEXT, text.into_bytes())),
         other => serde_json::to_vec(&other)
             .map(|json| (FORM_JSON, json))
             .map_err(|error| PortError::misuse(OP).with_source(error)),
@@ -152,7 +197,10 @@ fn prepare_body(body: Body) -> Result<(i64, Vec<u8>), PortError> {
 fn prepare_state(mut state: Snapshot) -> Result<PreparedState, PortError> {
     state.members = None;
     Ok(PreparedState {
-        direct: state.meta.as_ref().is_some_and(|meta| meta.channel_type == ChannelType::Direct),
+        direct: state
+            .meta
+            .as_ref()
+            .is_some_and(|meta| meta.channel_type == ChannelType::Direct),
         large: state.large,
         member_count: bound(state.member_count),
         snapshot: serde_json::to_vec(&state)

@@ -97,7 +97,10 @@ impl WriteQueue {
 
     pub(crate) async fn append(&self, append: PreparedAppend) -> Result<AppendOutcome, PortError> {
         let bytes = append.bytes;
-        self.submit("messages.append", bytes, |reply| Work::Append(append, reply)).await
+        self.submit("messages.append", bytes, |reply| {
+            Work::Append(append, reply)
+        })
+        .await
     }
 
     pub(crate) async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError> {
@@ -105,7 +108,8 @@ impl WriteQueue {
             return Ok(());
         }
         let bytes = rises.len() * size_of::<MarkRise>();
-        self.submit("inbox.raise", bytes, |reply| Work::Raise(rises, reply)).await
+        self.submit("inbox.raise", bytes, |reply| Work::Raise(rises, reply))
+            .await
     }
 
     pub(crate) async fn person(
@@ -113,7 +117,8 @@ impl WriteQueue {
         op: &'static str,
         write: PersonWrite,
     ) -> Result<bool, PortError> {
-        self.submit(op, write.bytes(), |reply| Work::Person(write, reply)).await
+        self.submit(op, write.bytes(), |reply| Work::Person(write, reply))
+            .await
     }
 
     /// Lets the writer finish what is queued, and waits for it.
@@ -145,12 +150,19 @@ impl WriteQueue {
             .map_err(|_| refused("too many bytes wait to be written"))?;
         let claimed = Arc::new(AtomicBool::new(false));
         let (sender, mut reply) = oneshot::channel();
-        let request =
-            Request { work: work(sender), bytes, claimed: Arc::clone(&claimed), _room: room };
-        self.0.requests.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => refused("too many writes wait"),
-            mpsc::error::TrySendError::Closed(_) => refused("the store is closed"),
-        })?;
+        let request = Request {
+            work: work(sender),
+            bytes,
+            claimed: Arc::clone(&claimed),
+            _room: room,
+        };
+        self.0
+            .requests
+            .try_send(request)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => refused("too many writes wait"),
+                mpsc::error::TrySendError::Closed(_) => refused("the store is closed"),
+            })?;
         let answer = match tokio::time::timeout(WRITE_WAIT_MAX, &mut reply).await {
             Ok(answer) => answer,
             Err(_) if !claimed.swap(true, Ordering::AcqRel) => {

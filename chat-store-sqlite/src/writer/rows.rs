@@ -72,7 +72,12 @@ impl Row for MessageRow<'_> {
         bind_entry(binds, self.channel, self.entry);
         binds
             .add(self.client_id.as_slice())
-            .add(self.entry.key.as_ref().map(|(_, content)| content.as_slice()))
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(_, content)| content.as_slice()),
+            )
             .add(self.detail)
             .add(self.body.map(|(form, _)| form))
             .add(self.body.map(|(_, bytes)| bytes));
@@ -92,8 +97,18 @@ impl Row for EventRow<'_> {
     fn bind(&self, binds: &mut Binds) {
         bind_entry(binds, self.channel, self.entry);
         binds
-            .add(self.entry.key.as_ref().map(|(client_id, _)| client_id.as_slice()))
-            .add(self.entry.key.as_ref().map(|(_, content)| content.as_slice()))
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(client_id, _)| client_id.as_slice()),
+            )
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(_, content)| content.as_slice()),
+            )
             .add(self.name)
             .add(self.detail);
     }
@@ -204,7 +219,10 @@ impl Row for RoleRow {
     const COLUMNS: usize = 3;
 
     fn bind(&self, binds: &mut Binds) {
-        binds.add(self.channel).add(self.user.as_str()).add(self.role);
+        binds
+            .add(self.channel)
+            .add(self.user.as_str())
+            .add(self.role);
     }
 }
 
@@ -246,7 +264,10 @@ impl Row for MentionRow<'_> {
     const COLUMNS: usize = 3;
 
     fn bind(&self, binds: &mut Binds) {
-        binds.add(self.channel).add(self.user.as_str()).add(self.seq);
+        binds
+            .add(self.channel)
+            .add(self.user.as_str())
+            .add(self.seq);
     }
 }
 
@@ -288,7 +309,12 @@ impl<'a> MessageRow<'a> {
     /// The row of an entry that is a message.
     pub(super) fn of(channel: i64, entry: &'a PreparedEntry) -> Option<Self> {
         match &entry.kind {
-            PreparedKind::Message { client_id, detail, body, .. } => Some(Self {
+            PreparedKind::Message {
+                client_id,
+                detail,
+                body,
+                ..
+            } => Some(Self {
                 channel,
                 entry,
                 client_id,
