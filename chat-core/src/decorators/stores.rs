@@ -1,5 +1,7 @@
 //! The stores with a layer around them.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
 
@@ -79,7 +81,7 @@ impl<L: Layer> MessageStore for Decorated<dyn MessageStore, L> {
     async fn successor(
         &self,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         self.layer
             .read("messages.successor", self.inner.successor(channel, leaving))

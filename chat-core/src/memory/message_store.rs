@@ -153,14 +153,14 @@ impl MessageStore for MemoryStore {
     async fn successor(
         &self,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         let state = self.state();
         let members = state.logs.get(&channel).map(|log| &log.members);
         let staying = members
             .into_iter()
             .flatten()
-            .filter(|(user, _)| *user != leaving);
+            .filter(|(user, _)| !leaving.contains(*user));
         Ok(successor(staying.map(|(user, member)| (user, *member))))
     }
 }
@@ -431,7 +431,9 @@ mod tests {
         }
         assert_eq!(names, ["ann", "bob", "cat"]);
         assert_eq!(
-            store.successor(writer.channel(), &user("ann")).await?,
+            store
+                .successor(writer.channel(), &BTreeSet::from([user("ann")]))
+                .await?,
             Some(user("bob"))
         );
         Ok(())

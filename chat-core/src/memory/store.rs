@@ -1,6 +1,6 @@
 //! All stores over one state in memory.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_proto::Epoch;
 use uuid::Uuid;
@@ -11,12 +11,13 @@ use super::state::State;
 /// fold, as with a store that writes snapshots off the send path.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 200;
 
-/// A `MessageStore`, `InboxStore`, `UserStore` and `Accounts` over one state. Several engines may share it, as nodes of a
-/// fleet share a database, and it outlives each of them; nothing outlives the process.
+/// A `MessageStore`, `InboxStore`, `UserStore` and `Accounts` over one state. All clones are one store: several engines
+/// may share it, as nodes of a fleet share a database, and it outlives each of them; nothing outlives the process.
+#[derive(Clone)]
 pub struct MemoryStore {
     pub(super) epoch: Epoch,
     pub(super) append_searches_keys: bool,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 impl MemoryStore {
@@ -35,7 +36,7 @@ impl MemoryStore {
         Self {
             epoch,
             append_searches_keys,
-            state: Mutex::default(),
+            state: Arc::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chat_proto::channel::{ContentHash, Member, MemberChange, Snapshot};
@@ -221,7 +221,8 @@ pub struct Memberships {
 /// - `find_key` MUST find a key in all of `(after, through]` and nowhere else (`find_key_searches_exactly_the_range`).
 /// - `members` and `memberships` MUST hold every change up to `through` (`members_follow_the_log`), page by user id without
 ///   gap or repetition (`member_pages_are_exact`).
-/// - `successor` MUST be the longest-standing admin, else member, other than the leaving (`successor_is_longest_standing`).
+/// - `successor` MUST be the longest-standing admin, else member, other than those leaving
+///   (`successor_is_longest_standing`).
 /// - Channels MUST be isolated from each other (`channels_are_isolated`), and a channel that does not exist reads as empty
 ///   (`an_absent_channel_is_empty`).
 /// - `epoch` MUST be the same for the life of the store, also after `reopen` (`epoch_outlives_reopen`).
@@ -264,10 +265,10 @@ pub trait MessageStore: Send + Sync + 'static {
         users: &[UserId],
     ) -> Result<Memberships, PortError>;
 
-    /// Who becomes owner when `leaving`, the last one, goes.
+    /// Who becomes owner when `leaving`, the last owner among them, go.
     async fn successor(
         &self,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError>;
 }

@@ -130,7 +130,9 @@ pub async fn an_absent_channel_is_empty(opened: Opened) {
     let users = std::slice::from_ref(&alice);
     let answer = store.memberships(channel, users).await;
     assert!(answer.expect("the store answers").found.is_empty());
-    let answer = store.successor(channel, &alice).await;
+    let answer = store
+        .successor(channel, &std::collections::BTreeSet::from([alice]))
+        .await;
     assert_eq!(answer.expect("the store answers"), None);
 }
 

@@ -254,7 +254,11 @@ async fn assert_successor(
         let by_rule = successor(staying.map(|(user, member)| (user, *member)));
         assert_eq!(by_rule.as_ref(), Some(expected));
     }
-    let answer = opened.messages().successor(writer.channel(), leaving).await;
+    let leaving_all = std::collections::BTreeSet::from([leaving.clone()]);
+    let answer = opened
+        .messages()
+        .successor(writer.channel(), &leaving_all)
+        .await;
     let answer = answer.expect("the store answers");
     let expected = expected.cloned().or_else(|| {
         let staying = writer.members().iter().filter(|(user, _)| *user != leaving);
