@@ -7,10 +7,40 @@
 //! | [`memory`] | adapters that keep everything in memory: the contracts as a program |
 //! | [`decorators`] | layers around any adapter: time limits, measurements, seeded chaos |
 //! | [`snowflake`] | message ids that sort by time |
+//! | `engine` | [`Engine`]: decides, appends and delivers |
+//! | `session` | [`Session`]: one device on one node, behind any transport |
+//!
+//! ```
+//! use chat_core::memory::MemoryStore;
+//! use chat_core::{Draft, Engine, Outgoing};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::builder().messages(MemoryStore::new()).build()?;
+//! let (alice, bob) = ("alice".parse()?, "bob".parse()?);
+//! let mut session = engine.connect(&bob, "5f0a2a0e-0000-4000-8000-000000000001".parse()?).await?;
+//!
+//! // Answers when the message is durable.
+//! let receipt = engine.send(&alice, Draft::direct(&bob, "hello")).await?;
+//! assert_eq!(receipt.seq.0, 2, "the channel's creation is its first entry");
+//! assert!(matches!(session.next().await, Outgoing::Shared(_)));
+//! engine.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
+mod caller;
 pub mod decorators;
+mod draft;
+mod engine;
 pub mod memory;
 pub mod ports;
+mod session;
 pub mod snowflake;
+
+pub use caller::Caller;
+pub use draft::{Draft, NewChannel, Receipt};
+pub use engine::{BuildError, Connect, Engine, EngineBuilder, EngineSettings, MemberList, System};
+pub use session::{Close, Outgoing, Session};
 
 pub use chat_proto as proto;

@@ -1,0 +1,349 @@
+//! What embedding programs and HTTP handlers call.
+
+use chat_proto::channel::Member;
+use chat_proto::channel::{Action, Command, CommandKey, NewMessage};
+use chat_proto::entry::{MembersChange, MetaChange};
+use chat_proto::wire::{Answer, ClientOp, SendMessage, Summary, Target};
+use chat_proto::{ChannelId, ClientId, DeviceId, Rejection, Seq, UserId};
+use tokio::sync::oneshot;
+
+use super::engine::Engine;
+use super::submission::{Reply, Submission, answer_of};
+use crate::caller::Caller;
+use crate::draft::{Draft, NewChannel, Receipt};
+use crate::ports::{Device, MembersQuery, Profile};
+
+/// A part of a channel's members, ascending by user id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberList {
+    /// Who, as what, since when.
+    pub members: Vec<(UserId, Member)>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// The embedding program itself: bound by limits, not by roles.
+#[derive(Clone, Debug)]
+pub struct System {
+    engine: Engine,
+    caller: Caller,
+}
+
+impl Engine {
+    /// Sends a message for a user; answers when it is durable.
+    ///
+    /// # Errors
+    /// The codes of the protocol's `send`. After `unavailable` and `unknown_outcome` send the same draft again: it is
+    /// never stored twice.
+    ///
+    /// # Cancellation
+    /// A message that was taken goes on: dropping the future only means not hearing of it.
+    pub async fn send(&self, from: &UserId, draft: Draft) -> Result<Receipt, Rejection> {
+        self.send_as(&Caller::user(from.clone()), draft).await
+    }
+
+    /// The embedding program's own voice.
+    pub fn as_system(&self) -> System {
+        System {
+            engine: self.clone(),
+            caller: Caller::system(self.inner.parts.system.clone()),
+        }
+    }
+
+    /// Creates a channel, or finds the one that the same caller created with the same `client_id` or `external_id`.
+    ///
+    /// # Errors
+    /// The codes of the protocol's channel creation.
+    pub async fn create_channel(
+        &self,
+        caller: &Caller,
+        channel: NewChannel,
+    ) -> Result<Receipt, Rejection> {
+        let id = match &channel.inner.external_id {
+            Some(external_id) => ChannelId::external(external_id),
+            None => ChannelId::created(&caller.user, channel.client_id),
+        };
+        let action = Action::Create(channel.inner);
+        self.command(id, caller, Some(channel.client_id), Seq(0), action)
+            .await
+    }
+
+    /// Adds, removes or changes members in one entry.
+    ///
+    /// # Errors
+    /// The codes of the protocol's membership requests.
+    pub async fn change_members(
+        &self,
+        caller: &Caller,
+        channel: ChannelId,
+        client_id: Option<ClientId>,
+        change: MembersChange,
+    ) -> Result<Receipt, Rejection> {
+        self.command(channel, caller, client_id, Seq(0), Action::Members(change))
+            .await
+    }
+
+    /// Changes title, topic or settings.
+    ///
+    /// # Errors
+    /// The codes of the protocol's channel changes.
+    pub async fn change_meta(
+        &self,
+        caller: &Caller,
+        channel: ChannelId,
+        client_id: Option<ClientId>,
+        change: MetaChange,
+    ) -> Result<Receipt, Rejection> {
+        self.command(channel, caller, client_id, Seq(0), Action::Meta(change))
+            .await
+    }
+
+    /// Any request of the protocol, without a session.
+    ///
+    /// # Errors
+    /// The codes of that request.
+    pub async fn run(&self, caller: &Caller, op: ClientOp) -> Result<Answer, Rejection> {
+        self.read(caller, op, None).await
+    }
+
+    /// A channel as the caller's list of channels shows it.
+    ///
+    /// # Errors
+    /// `not_found` for a channel that is not there for the caller.
+    pub async fn channel(&self, caller: &Caller, channel: ChannelId) -> Result<Summary, Rejection> {
+        self.readable(caller, channel)
+            .await
+            .map(|row| self.summary(row))
+    }
+
+    /// A page of a channel's members.
+    ///
+    /// # Errors
+    /// `not_found` for a channel that is not there for the caller.
+    pub async fn members(
+        &self,
+        caller: &Caller,
+        channel: ChannelId,
+        after: Option<UserId>,
+        limit: Option<u32>,
+    ) -> Result<MemberList, Rejection> {
+        self.inner.admitted(caller, channel).await?;
+        let limit = self
+            .inner
+            .page_size(limit, self.limits().page_entries_default)?;
+        let page = self
+            .inner
+            .parts
+            .messages
+            .members(MembersQuery {
+                channel,
+                after,
+                limit,
+            })
+            .await?;
+        Ok(MemberList {
+            members: page.members,
+            more: page.more,
+        })
+    }
+
+    /// What others may see of a user.
+    ///
+    /// # Errors
+    /// `not_found` for somebody whom chat has never seen.
+    pub async fn profile(&self, user: &UserId) -> Result<Profile, Rejection> {
+        let profile = self.inner.parts.users.profile(user).await?;
+        profile.ok_or_else(|| Rejection::not_found("there is no such user"))
+    }
+
+    /// A user's devices, oldest first.
+    ///
+    /// # Errors
+    /// `unavailable` when they could not be read.
+    pub async fn devices(&self, user: &UserId) -> Result<Vec<Device>, Rejection> {
+        Ok(self.inner.parts.users.devices(user).await?)
+    }
+
+    /// Forgets a device and ends its sessions everywhere. Its token is the [`Authenticator`](crate::ports::Authenticator)'s
+    /// to revoke, before this.
+    ///
+    /// # Errors
+    /// `not_found` for a device that the user does not have.
+    pub async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<(), Rejection> {
+        let known = self.inner.parts.users.forget_device(user, device).await?;
+        self.revoke(user, device).await;
+        if known {
+            Ok(())
+        } else {
+            Err(Rejection::not_found("you have no such device"))
+        }
+    }
+
+    pub(super) async fn send_message(
+        &self,
+        caller: &Caller,
+        message: SendMessage,
+    ) -> Result<Answer, Rejection> {
+        let (sender, receiver) = oneshot::channel();
+        let bytes = message.body.size_bytes();
+        self.submit_send(caller, message, Reply::waiter(sender), bytes);
+        wait(receiver).await.map(answer_of)
+    }
+
+    /// Queues a message; the reply says what became of it.
+    pub(crate) fn submit_send(
+        &self,
+        caller: &Caller,
+        message: SendMessage,
+        reply: Reply,
+        bytes: usize,
+    ) {
+        let SendMessage {
+            to,
+            client_id,
+            after,
+            retry: _,
+            body,
+            reply_to,
+            thread,
+            mentions,
+        } = message;
+        let (channel, direct_to) = match to {
+            Target::User(user) => (ChannelId::direct(&caller.user, &user), Some(user)),
+            Target::Channel(channel) => (channel, None),
+        };
+        let action = Action::Send(NewMessage {
+            direct_to,
+            body,
+            reply_to,
+            thread,
+            mentions,
+        });
+        let command = command_of(caller, Some(client_id), action);
+        self.submit(
+            channel,
+            Submission::new(command, after.unwrap_or_default(), bytes, reply),
+        );
+    }
+
+    async fn send_as(&self, caller: &Caller, draft: Draft) -> Result<Receipt, Rejection> {
+        let (channel, direct_to) = match draft.to {
+            Target::User(user) => (ChannelId::direct(&caller.user, &user), Some(user)),
+            Target::Channel(channel) => (channel, None),
+        };
+        let Draft {
+            client_id,
+            after,
+            body,
+            reply_to,
+            thread,
+            mentions,
+            ..
+        } = draft;
+        let action = Action::Send(NewMessage {
+            direct_to,
+            body,
+            reply_to,
+            thread,
+            mentions,
+        });
+        self.command(channel, caller, Some(client_id), after, action)
+            .await
+    }
+
+    async fn command(
+        &self,
+        channel: ChannelId,
+        caller: &Caller,
+        client_id: Option<ClientId>,
+        after: Seq,
+        action: Action,
+    ) -> Result<Receipt, Rejection> {
+        let (sender, receiver) = oneshot::channel();
+        let bytes = match &action {
+            Action::Send(message) => message.body.size_bytes(),
+            // What names users is bounded in number; a rough size will do.
+            _ => 4_096,
+        };
+        let command = command_of(caller, client_id, action);
+        self.submit(
+            channel,
+            Submission::new(command, after, bytes, Reply::waiter(sender)),
+        );
+        wait(receiver).await
+    }
+}
+
+impl System {
+    /// The name under which the program acts.
+    pub fn user(&self) -> &UserId {
+        &self.caller.user
+    }
+
+    /// Creates a channel; see [`Engine::create_channel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_channel(&self, channel: NewChannel) -> Result<Receipt, Rejection> {
+        self.engine.create_channel(&self.caller, channel).await
+    }
+
+    /// Sends a message; see [`Engine::send`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send(&self, draft: Draft) -> Result<Receipt, Rejection> {
+        self.engine.send_as(&self.caller, draft).await
+    }
+
+    /// Changes members; see [`Engine::change_members`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn change_members(
+        &self,
+        channel: ChannelId,
+        client_id: Option<ClientId>,
+        change: MembersChange,
+    ) -> Result<Receipt, Rejection> {
+        self.engine
+            .change_members(&self.caller, channel, client_id, change)
+            .await
+    }
+
+    /// Changes title, topic or settings; see [`Engine::change_meta`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn change_meta(
+        &self,
+        channel: ChannelId,
+        client_id: Option<ClientId>,
+        change: MetaChange,
+    ) -> Result<Receipt, Rejection> {
+        self.engine
+            .change_meta(&self.caller, channel, client_id, change)
+            .await
+    }
+}
+
+fn command_of(caller: &Caller, client_id: Option<ClientId>, action: Action) -> Command {
+    let key = CommandKey::of(client_id, &action);
+    Command {
+        from: caller.user.clone(),
+        device: caller.device,
+        system: caller.system,
+        key,
+        action,
+    }
+}
+
+async fn wait(
+    receiver: oneshot::Receiver<Result<Receipt, Rejection>>,
+) -> Result<Receipt, Rejection> {
+    // A reply that is dropped says so itself; this is for the engine's own end.
+    let stopped = || {
+        Rejection::unknown_outcome("the server stopped on the way: retry with the same client_id")
+    };
+    receiver.await.unwrap_or_else(|_| Err(stopped()))
+}

@@ -1,0 +1,233 @@
+//! The handle that everybody holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chat_proto::wire::{CloseCode, GoAway, GoAwayReason};
+use chat_proto::{Epoch, Limits, NodeId, Rejection, Timestamp, UserId};
+use rand::Rng;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::beats::Beats;
+use super::builder::EngineBuilder;
+use super::channels::Channels;
+use super::presence::Presence;
+use super::settings::EngineSettings;
+use super::topics::Topics;
+use crate::ports::{
+    Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
+    PresenceBus, Router, UserStore,
+};
+use crate::session::{Close, Registry};
+
+/// The chat engine. Cheap to clone; all clones are one engine, which ends with [`shutdown`](Self::shutdown).
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What an engine is made of.
+pub(super) struct Parts {
+    pub(super) messages: Arc<dyn MessageStore>,
+    pub(super) inbox: Arc<dyn InboxStore>,
+    pub(super) users: Arc<dyn UserStore>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) router: Arc<dyn Router>,
+    pub(super) presence: Arc<dyn PresenceBus>,
+    pub(super) ids: Arc<dyn IdGenerator>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) settings: EngineSettings,
+    pub(super) node: NodeId,
+    pub(super) node_epoch: u64,
+    pub(super) system: UserId,
+}
+
+pub(super) struct Inner {
+    pub(super) parts: Parts,
+    pub(super) channels: Channels,
+    pub(super) registry: Registry,
+    pub(super) topics: Topics,
+    pub(super) beats: Beats,
+    pub(super) presence: Presence,
+    /// Every task of the engine; joined by `shutdown`.
+    pub(super) tasks: TaskTracker,
+    /// Ends the tasks that have no end of their own.
+    pub(super) stop: CancellationToken,
+    /// Whether this node receives envelopes: sessions wait for it.
+    pub(super) joined: watch::Sender<bool>,
+    pub(super) draining: AtomicBool,
+    pub(super) closed: AtomicBool,
+    started: Instant,
+    epoch: OnceCell<Epoch>,
+}
+
+impl Engine {
+    /// Begins to put an engine together.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    pub(super) fn start(parts: Parts) -> Self {
+        let silence_max = parts.settings.silence_max;
+        let cached_channels_max = parts.settings.cached_channels_max;
+        let inner = Arc::new(Inner {
+            parts,
+            channels: Channels::new(cached_channels_max),
+            registry: Registry::new(),
+            topics: Topics::new(),
+            beats: Beats::new(silence_max),
+            presence: Presence::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            joined: watch::Sender::new(false),
+            draining: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            started: Instant::now(),
+            epoch: OnceCell::new(),
+        });
+        let engine = Self { inner };
+        engine.spawn_beats();
+        engine.spawn_presence();
+        engine.spawn_hub();
+        engine
+    }
+
+    /// The bounds of this server.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.parts.limits
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &NodeId {
+        &self.inner.parts.node
+    }
+
+    /// What time it is, as the engine stamps entries.
+    pub fn now(&self) -> Timestamp {
+        self.inner.parts.clock.now()
+    }
+
+    /// The life of the stores.
+    ///
+    /// # Errors
+    /// `unavailable` when the store does not tell.
+    pub async fn epoch(&self) -> Result<Epoch, Rejection> {
+        let epoch = self
+            .inner
+            .epoch
+            .get_or_try_init(|| self.inner.parts.messages.epoch())
+            .await?;
+        Ok(*epoch)
+    }
+
+    /// Whom a token stands for.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a token that is not good, whatever is wrong with it; `unavailable` when that could not be
+    /// found out.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, Rejection> {
+        let refused =
+            || Rejection::unauthenticated("the token is unknown, expired or revoked: log in again");
+        let Some(authenticator) = &self.inner.parts.authenticator else {
+            return Err(refused());
+        };
+        let identity = authenticator.authenticate(token).await.map_err(|error| {
+            tracing::warn!(%error, "a token could not be checked");
+            Rejection::unavailable("the token could not be checked: retry later")
+        })?;
+        let identity = identity.ok_or_else(refused)?;
+        if identity.expires_at.is_some_and(|at| at <= self.now()) {
+            Err(refused())
+        } else {
+            Ok(identity)
+        }
+    }
+
+    /// Sessions of this node.
+    pub fn session_count(&self) -> u64 {
+        self.inner.registry.count()
+    }
+
+    /// Whether [`drain`](Self::drain) or [`shutdown`](Self::shutdown) has begun.
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    /// Refuses new sessions and tells those there are to go, in batches spread over `window`; each is asked to come back
+    /// (elsewhere) after a time drawn from the window, so that not all arrive at once.
+    pub async fn drain(&self, window: Duration) {
+        self.inner.draining.store(true, Ordering::Release);
+        let sessions = self.inner.registry.all();
+        let batches = sessions.chunks(self.inner.parts.settings.drain_batch_sessions.max(1));
+        let pause = window / u32::try_from(batches.len()).unwrap_or(u32::MAX).max(1);
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
+        let last = batches.len().saturating_sub(1);
+        for (number, batch) in batches.enumerate() {
+            for session in batch {
+                let reconnect_after_ms = rand::rng().random_range(0..window_ms);
+                let goaway = GoAway {
+                    reason: GoAwayReason::Drain,
+                    reconnect_after_ms,
+                    url: None,
+                };
+                session
+                    .outbound
+                    .close(Close::new(CloseCode::GoingAway), Some(goaway));
+            }
+            if number < last {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// Ends the engine: nothing new is taken, what was begun is finished, every task is joined.
+    pub async fn shutdown(&self) {
+        self.inner.draining.store(true, Ordering::Release);
+        self.inner.closed.store(true, Ordering::Release);
+        for session in self.inner.registry.all() {
+            let goaway = GoAway {
+                reason: GoAwayReason::Drain,
+                reconnect_after_ms: 0,
+                url: None,
+            };
+            session
+                .outbound
+                .close(Close::new(CloseCode::GoingAway), Some(goaway));
+        }
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.flush_presence().await;
+        if let Err(error) = self.inner.parts.router.leave(self.node()).await {
+            tracing::warn!(%error, "could not leave the router; its lease will end");
+        }
+    }
+
+    /// Milliseconds of the engine's life, by the runtime's clock.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        self.inner.elapsed_ms()
+    }
+}
+
+impl Inner {
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis())
+            .expect("an engine lives less than 500 million years")
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("node", self.node())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,302 @@
+//! Who hears of new entries. All of it is a hint: the log is the truth, and a client that misses a hint sees the gap.
+//!
+//! An entry goes to the members before and after it, so that the removed get the removing entry and nothing later. It
+//! is encoded once and shared by every local session; other nodes get one envelope each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chat_proto::channel::MemberChange;
+use chat_proto::wire::{EntryPush, Push, SharedPush};
+use chat_proto::{ChannelId, ChannelState, Entry, Head, UserId};
+
+use super::batch::PlannedRecord;
+use super::engine::Inner;
+use super::topics::Fit;
+use crate::ports::{Envelope, Payload, PortError};
+use crate::session::Delivery;
+
+/// Entries that go to the same users.
+struct Run {
+    recipients: Recipients,
+    deliveries: Vec<Delivery>,
+    entries: Vec<Arc<Entry>>,
+    bytes: usize,
+    changes: Vec<MemberChange>,
+    /// The channel is large behind these entries, and was not before.
+    grew_large: bool,
+}
+
+enum Recipients {
+    Named(Vec<UserId>),
+    /// Of a large channel: each node knows its own.
+    Topic,
+}
+
+impl Inner {
+    /// Tells everybody of records that were appended on top of `before`.
+    pub(super) async fn fan_out(&self, before: &ChannelState, records: Vec<PlannedRecord>) {
+        let channel = before.id();
+        for run in runs(before, records) {
+            match &run.recipients {
+                Recipients::Named(users) => {
+                    self.registry.deliver(users.iter(), &run.deliveries);
+                    self.tell_nodes(channel, users, &run).await;
+                }
+                Recipients::Topic => {
+                    self.deliver_on_topic(
+                        channel,
+                        &run.entries,
+                        &run.deliveries,
+                        Some(&run.changes),
+                    )
+                    .await;
+                    let payload = self.payload(channel, Vec::new(), &run);
+                    self.log_lost(
+                        self.parts
+                            .router
+                            .publish_topic(channel, self.envelope(payload))
+                            .await,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Tells the members that a log has reached this head, where what is in it may have been told to nobody.
+    pub(super) async fn tell_head(&self, state: &ChannelState, head: Head) {
+        let channel = state.id();
+        let (users, is_topic): (Vec<UserId>, bool) = match state.roster() {
+            Some(roster) => (roster.keys().cloned().collect(), false),
+            None => (self.topics.users(channel), true),
+        };
+        for user in &users {
+            self.registry
+                .each_of(user, |session| session.outbound.head(channel, head));
+        }
+        let recipients = if is_topic { Vec::new() } else { users.clone() };
+        let envelope = self.envelope(Payload::Head {
+            channel,
+            head,
+            recipients,
+        });
+        if is_topic {
+            self.log_lost(self.parts.router.publish_topic(channel, envelope).await);
+        } else {
+            self.publish_to_nodes_of(&users, envelope).await;
+        }
+    }
+
+    /// Delivers entries to the local members of a large channel and keeps these in step. With unknown `changes` (entries of
+    /// another node) or after a gap, the members are read again and hear only of the head.
+    pub(super) async fn deliver_on_topic(
+        &self,
+        channel: ChannelId,
+        entries: &[Arc<Entry>],
+        deliveries: &[Delivery],
+        changes: Option<&[MemberChange]>,
+    ) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return;
+        };
+        let fit = self.topics.applied(channel, first.seq, last.seq);
+        let joined = changes
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|change| match change {
+                MemberChange::Joined { user, .. } => Some(user),
+                MemberChange::Left { .. } | MemberChange::Role { .. } => None,
+            });
+        for user in joined {
+            self.join_topic_of(channel, user).await;
+        }
+        let users = self.topics.users(channel);
+        // This node's own appends say exactly who came and went; of another's, only what follows directly is trusted.
+        if changes.is_some() || fit == Fit::Next {
+            self.registry.deliver(users.iter(), deliveries);
+        } else {
+            self.check_topic(channel, &users, last.head()).await;
+        }
+        for change in changes.unwrap_or_default() {
+            match change {
+                MemberChange::Left { user } => self.leave_topic_of(channel, user).await,
+                MemberChange::Joined { .. } | MemberChange::Role { .. } => {}
+            }
+        }
+    }
+
+    /// Reads which of the local members still are members, and tells these the head.
+    pub(super) async fn check_topic(&self, channel: ChannelId, users: &[UserId], head: Head) {
+        match self.parts.messages.memberships(channel, users).await {
+            Ok(rows) => {
+                for user in users {
+                    if rows.found.contains_key(user) {
+                        self.registry
+                            .each_of(user, |session| session.outbound.head(channel, head));
+                    } else {
+                        self.leave_topic_of(channel, user).await;
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%channel, %error, "members could not be read; their clients will see the gap")
+            }
+        }
+    }
+
+    /// A user whom this node serves became a member of a large channel.
+    pub(super) async fn join_topic_of(&self, channel: ChannelId, user: &UserId) {
+        if self.registry.serves(user) && self.topics.add(channel, user) {
+            self.log_lost(
+                self.parts
+                    .router
+                    .join_topic(&self.parts.node, channel)
+                    .await,
+            );
+        }
+    }
+
+    pub(super) async fn leave_topic_of(&self, channel: ChannelId, user: &UserId) {
+        if self.topics.remove(channel, user) {
+            self.log_lost(
+                self.parts
+                    .router
+                    .leave_topic(&self.parts.node, channel)
+                    .await,
+            );
+        }
+    }
+
+    async fn tell_nodes(&self, channel: ChannelId, users: &[UserId], run: &Run) {
+        if run.grew_large {
+            for user in users {
+                self.join_topic_of(channel, user).await;
+            }
+            for change in &run.changes {
+                if let MemberChange::Left { user } = change {
+                    self.leave_topic_of(channel, user).await;
+                }
+            }
+        }
+        match self.parts.router.locate(&self.parts.node, users).await {
+            Ok(nodes) if nodes.is_empty() => {}
+            Ok(nodes) => {
+                let envelope = self.envelope(self.payload(channel, users.to_vec(), run));
+                for node in &nodes {
+                    self.log_lost(self.parts.router.publish(node, Arc::clone(&envelope)).await);
+                }
+            }
+            Err(error) => self.log_lost(Err(error)),
+        }
+    }
+
+    pub(super) async fn publish_to_nodes_of(&self, users: &[UserId], envelope: Arc<Envelope>) {
+        match self.parts.router.locate(&self.parts.node, users).await {
+            Ok(nodes) => {
+                for node in &nodes {
+                    self.log_lost(self.parts.router.publish(node, Arc::clone(&envelope)).await);
+                }
+            }
+            Err(error) => self.log_lost(Err(error)),
+        }
+    }
+
+    fn payload(&self, channel: ChannelId, recipients: Vec<UserId>, run: &Run) -> Payload {
+        let head = run
+            .entries
+            .last()
+            .map(|entry| entry.head())
+            .unwrap_or_default();
+        // Member changes always travel in full: other nodes follow a large channel's members by them.
+        if run.bytes > self.parts.settings.envelope_bytes_max && run.changes.is_empty() {
+            Payload::Head {
+                channel,
+                head,
+                recipients,
+            }
+        } else {
+            Payload::Entries {
+                channel,
+                entries: run.entries.clone(),
+                recipients,
+            }
+        }
+    }
+
+    pub(super) fn envelope(&self, payload: Payload) -> Arc<Envelope> {
+        Arc::new(Envelope {
+            from: self.parts.node.clone(),
+            payload,
+        })
+    }
+
+    pub(super) fn log_lost(&self, result: Result<(), PortError>) {
+        if let Err(error) = result {
+            metrics::counter!("chat_envelopes_lost_total").increment(1);
+            tracing::debug!(%error, "another node could not be told; its clients will see the gap");
+        }
+    }
+}
+
+/// Cuts records into runs with the same recipients: neighbouring entries that change no members share theirs.
+fn runs(before: &ChannelState, records: Vec<PlannedRecord>) -> Vec<Run> {
+    let channel = before.id();
+    let mut state = before.clone();
+    let mut runs: Vec<Run> = Vec::new();
+    for planned in records {
+        let changes = planned.append.changes;
+        let entry = Arc::new(planned.append.record.entry);
+        let push = Arc::new(SharedPush::new(Push::Entry(EntryPush {
+            channel,
+            entry: Arc::clone(&entry),
+        })));
+        let delivery = Delivery {
+            push,
+            but: planned.origin,
+        };
+        let bytes = entry.size_bytes();
+        match runs.last_mut() {
+            Some(run) if changes.is_empty() && run.changes.is_empty() => {
+                run.deliveries.push(delivery);
+                run.entries.push(entry);
+                run.bytes += bytes;
+            }
+            Some(_) | None => {
+                let recipients = recipients(&state, &changes);
+                let large_behind = planned
+                    .state_behind
+                    .as_ref()
+                    .is_some_and(ChannelState::is_large);
+                let grew_large = large_behind && !state.is_large();
+                runs.push(Run {
+                    recipients,
+                    deliveries: vec![delivery],
+                    entries: vec![entry],
+                    bytes,
+                    changes,
+                    grew_large,
+                });
+            }
+        }
+        if let Some(behind) = planned.state_behind {
+            state = behind;
+        }
+    }
+    runs
+}
+
+/// The members before and after an entry that makes these changes on top of `before`.
+fn recipients(before: &ChannelState, changes: &[MemberChange]) -> Recipients {
+    let Some(roster) = before.roster() else {
+        return Recipients::Topic;
+    };
+    let joined = changes.iter().filter_map(|change| match change {
+        MemberChange::Joined { user, .. } => Some(user.clone()),
+        MemberChange::Left { .. } | MemberChange::Role { .. } => None,
+    });
+    if changes.is_empty() {
+        return Recipients::Named(roster.keys().cloned().collect());
+    }
+    let all: BTreeSet<UserId> = roster.keys().cloned().chain(joined).collect();
+    Recipients::Named(all.into_iter().collect())
+}

@@ -1,0 +1,203 @@
+//! What other nodes tell this one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_proto::entry::MembersChange;
+use chat_proto::wire::{
+    CloseCode, EntryPush, GoAway, GoAwayReason, MarkPush, Push, SharedPush, TypingPush,
+};
+use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, UserId};
+
+use super::engine::{Engine, Inner};
+use crate::ports::{Envelope, Payload, RouterFeed};
+use crate::session::{Close, Delivery};
+
+/// Wait before the router is asked again.
+const REJOIN_AFTER: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Receives envelopes until the engine ends.
+    pub(super) fn spawn_hub(&self) {
+        let inner = Arc::clone(&self.inner);
+        self.inner.tasks.spawn(async move {
+            let stop = inner.stop.clone();
+            // Ending here loses nothing: envelopes are hints.
+            let _stopped = stop.run_until_cancelled(inner.receive()).await;
+        });
+    }
+}
+
+impl Inner {
+    async fn receive(&self) {
+        loop {
+            match self.parts.router.join(&self.parts.node).await {
+                Ok(feed) => {
+                    self.joined.send_replace(true);
+                    self.receive_from(feed).await;
+                    self.joined.send_replace(false);
+                }
+                Err(error) => tracing::warn!(%error, "the router does not answer; sessions wait"),
+            }
+            tokio::time::sleep(REJOIN_AFTER).await;
+        }
+    }
+
+    async fn receive_from(&self, mut feed: RouterFeed) {
+        while let Some(envelope) = feed.recv().await {
+            self.take(&envelope).await;
+        }
+    }
+
+    async fn take(&self, envelope: &Envelope) {
+        match &envelope.payload {
+            Payload::Entries {
+                channel,
+                entries,
+                recipients,
+            } => {
+                let deliveries: Vec<Delivery> = entries
+                    .iter()
+                    .map(|entry| delivery(*channel, entry))
+                    .collect();
+                self.follow_joined(entries).await;
+                if recipients.is_empty() {
+                    self.deliver_on_topic(*channel, entries, &deliveries, None)
+                        .await;
+                } else {
+                    self.registry.deliver(recipients.iter(), &deliveries);
+                }
+                // Last: the removed get the entry that removes them.
+                self.follow_left(*channel, entries).await;
+            }
+            Payload::Head {
+                channel,
+                head,
+                recipients,
+            } => {
+                if recipients.is_empty() {
+                    let users = self.topics.users(*channel);
+                    self.check_topic(*channel, &users, *head).await;
+                } else {
+                    for user in recipients {
+                        self.registry
+                            .each_of(user, |session| session.outbound.head(*channel, *head));
+                    }
+                }
+            }
+            Payload::Mark {
+                channel,
+                user,
+                read,
+                to,
+                recipients,
+            } => {
+                let mark = MarkPush {
+                    channel: *channel,
+                    user: user.clone(),
+                    seq: to.seq,
+                    n: to.n,
+                };
+                self.push_volatile(
+                    recipients,
+                    if *read {
+                        Push::Read(mark)
+                    } else {
+                        Push::Delivered(mark)
+                    },
+                    None,
+                );
+            }
+            Payload::Typing {
+                channel,
+                user,
+                recipients,
+            } => {
+                self.push_volatile(
+                    recipients,
+                    Push::Typing(TypingPush {
+                        channel: *channel,
+                        user: user.clone(),
+                    }),
+                    None,
+                );
+            }
+            Payload::Revoked { user, device } => {
+                self.close_device(user, *device, GoAwayReason::Revoked, CloseCode::Revoked)
+            }
+            Payload::Replaced { user, device } => {
+                self.close_device(user, *device, GoAwayReason::Replaced, CloseCode::GoingAway);
+            }
+        }
+    }
+
+    /// Local users whom another node's entries add to a channel hear its topic from now on, if it is large.
+    async fn follow_joined(&self, entries: &[Arc<Entry>]) {
+        for change in entries.iter().filter_map(|entry| members_change(entry)) {
+            for member in change
+                .add
+                .iter()
+                .filter(|member| self.registry.serves(&member.user))
+            {
+                self.refresh_topics(&member.user).await;
+            }
+        }
+    }
+
+    async fn follow_left(&self, channel: ChannelId, entries: &[Arc<Entry>]) {
+        for change in entries.iter().filter_map(|entry| members_change(entry)) {
+            for user in &change.remove {
+                self.leave_topic_of(channel, user).await;
+            }
+        }
+    }
+
+    /// Queues what may be lost for every session of these users but one.
+    pub(super) fn push_volatile(&self, users: &[UserId], push: Push, but: Option<u64>) {
+        let push = Arc::new(SharedPush::new(push));
+        for user in users {
+            self.registry.each_of(user, |session| {
+                if but != Some(session.id) {
+                    session.outbound.volatile(&push);
+                }
+            });
+        }
+    }
+
+    pub(super) fn close_device(
+        &self,
+        user: &UserId,
+        device: DeviceId,
+        reason: GoAwayReason,
+        code: CloseCode,
+    ) {
+        self.registry.each_of(user, |session| {
+            if session.device == device {
+                let goaway = GoAway {
+                    reason,
+                    reconnect_after_ms: 0,
+                    url: None,
+                };
+                session.outbound.close(Close::new(code), Some(goaway));
+            }
+        });
+    }
+}
+
+fn delivery(channel: ChannelId, entry: &Arc<Entry>) -> Delivery {
+    let push = Push::Entry(EntryPush {
+        channel,
+        entry: Arc::clone(entry),
+    });
+    Delivery {
+        push: Arc::new(SharedPush::new(push)),
+        but: None,
+    }
+}
+
+fn members_change(entry: &Entry) -> Option<&MembersChange> {
+    match &entry.kind {
+        EntryKind::Members(change) => Some(change),
+        _ => None,
+    }
+}

@@ -1,0 +1,50 @@
+//! The engine: decides, appends and delivers over the ports.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `engine` | the handle that everybody holds, and what it is made of |
+//! | `builder`, `settings` | how an engine is put together |
+//! | `api` | what embedding programs and HTTP handlers call |
+//! | `submission` | a command on its way, and how its answer gets back |
+//! | `channels`, `slot` | one queue and one fold per active channel |
+//! | `batch` | from queued commands to one append: plan, append, settle |
+//! | `key_search` | the rule that makes a retry find its first result |
+//! | `lookups` | what a decision needs beyond the fold |
+//! | `fan_out` | who hears of new entries, on this node and others |
+//! | `topics` | the local members of large channels |
+//! | `hub` | what other nodes tell this one |
+//! | `connect` | how a session begins and ends |
+//! | `presence` | who came and who went, told to the bus |
+//! | `beats` | one coarse wheel for all heartbeats |
+//! | `reads`, `sync`, `marks` | pages, summaries, read and delivered marks |
+
+mod api;
+mod batch;
+mod beats;
+mod builder;
+mod channels;
+mod connect;
+#[expect(
+    clippy::module_inception,
+    reason = "the main type of the module, in a file of its name"
+)]
+mod engine;
+mod fan_out;
+mod hub;
+mod key_search;
+mod lookups;
+mod marks;
+mod presence;
+mod reads;
+mod settings;
+mod slot;
+mod submission;
+mod sync;
+mod topics;
+
+pub use api::{MemberList, System};
+pub use builder::{BuildError, EngineBuilder};
+pub use connect::Connect;
+pub use engine::Engine;
+pub use settings::EngineSettings;
+pub(crate) use submission::Reply;

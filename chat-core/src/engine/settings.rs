@@ -1,0 +1,52 @@
+//! The engine's own bounds; those of the protocol are in `chat_proto::Limits`.
+
+use std::time::Duration;
+
+/// How an engine behaves; every queue and list it keeps is bounded by one of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineSettings {
+    /// Commands that wait for one channel; more are refused as `unavailable`.
+    pub channel_queue_max: usize,
+    /// Channels whose fold is kept in memory.
+    pub cached_channels_max: usize,
+    /// Memberships of one large channel that are kept in memory.
+    pub cached_memberships_max: usize,
+    /// Sessions of one user.
+    pub sessions_per_user_max: usize,
+    /// Times that a batch is decided again because another node was faster.
+    pub lost_races_max: u32,
+    /// Times that an append without an answer is sent again before its senders hear `unknown_outcome`.
+    pub unknown_retries_max: u32,
+    /// Wait before the first of these; doubles.
+    pub unknown_retry_after: Duration,
+    /// Silence after which a session ends, and time after a user's last sign of life until they are offline.
+    pub silence_max: Duration,
+    /// Members of a group up to which read marks are pushed to the others.
+    pub live_receipts_members_max: u64,
+    /// Bytes of entries in one envelope to another node; above it the envelope carries the head alone.
+    pub envelope_bytes_max: usize,
+    /// Time by which the answer to `sync` looks back behind the client's `since`, for clocks of nodes that differ.
+    pub since_overlap: Duration,
+    /// Sessions that are told to go away at once while draining.
+    pub drain_batch_sessions: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            channel_queue_max: 4_096,
+            cached_channels_max: 50_000,
+            cached_memberships_max: 4_096,
+            sessions_per_user_max: 50,
+            lost_races_max: 64,
+            unknown_retries_max: 3,
+            unknown_retry_after: Duration::from_millis(50),
+            silence_max: Duration::from_secs(30),
+            live_receipts_members_max: 20,
+            envelope_bytes_max: 8 * 1024,
+            since_overlap: Duration::from_secs(60),
+            drain_batch_sessions: 500,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A command on its way, and how its answer gets back.
+
+use std::sync::Arc;
+
+use chat_proto::channel::Command;
+use chat_proto::wire::{Answer, SendAnswer};
+use chat_proto::{ChannelId, Code, MessageId, Rejection, Seq};
+use tokio::sync::oneshot;
+
+use crate::draft::Receipt;
+use crate::ports::Verdict;
+use crate::session::SessionShared;
+
+/// A command that waits in a channel's queue, with what was found out about it on the way.
+pub(super) struct Submission {
+    pub(super) command: Command,
+    /// The head as the client knew it when it composed the command: its key cannot be at or before it.
+    pub(super) after: Seq,
+    /// The log up to here has been searched for the key.
+    pub(super) searched_through: Seq,
+    /// The host's say, once it was asked.
+    pub(super) verdict: Option<Verdict>,
+    /// Names given to this command in appends that had no answer: an entry of such a name is this command's own.
+    pub(super) attempted: Vec<MessageId>,
+    pub(super) bytes: usize,
+    pub(super) reply: Reply,
+}
+
+impl Submission {
+    pub(super) fn new(command: Command, after: Seq, bytes: usize, reply: Reply) -> Self {
+        Self {
+            command,
+            after,
+            searched_through: Seq(0),
+            verdict: None,
+            attempted: Vec::new(),
+            bytes,
+            reply,
+        }
+    }
+
+    /// Whether the session of this command has an earlier one in this channel that failed and must come again first.
+    pub(super) fn must_wait(&self, channel: ChannelId, now_ms: u64) -> bool {
+        let client_id = self.command.key.map(|key| key.client_id);
+        self.reply
+            .origin()
+            .is_some_and(|session| session.must_wait(channel, client_id, now_ms))
+    }
+
+    /// Answers the command.
+    pub(super) fn answer(
+        mut self,
+        channel: ChannelId,
+        now_ms: u64,
+        result: Result<Receipt, Rejection>,
+    ) {
+        if let (Err(rejection), Some(session), Some(key)) =
+            (&result, self.reply.origin(), self.command.key)
+            && matches!(
+                rejection.code,
+                Code::Unavailable | Code::UnknownOutcome | Code::RateLimited
+            )
+        {
+            session.command_failed(channel, key.client_id, now_ms);
+        }
+        self.reply.send(result);
+    }
+}
+
+/// Where an answer goes. Dropped without one, it says that the outcome is unknown: nobody waits for ever.
+pub(crate) struct Reply(Option<To>);
+
+enum To {
+    Waiter(oneshot::Sender<Result<Receipt, Rejection>>),
+    Session {
+        session: Arc<SessionShared>,
+        id: u32,
+        bytes: usize,
+    },
+}
+
+impl Reply {
+    pub(super) fn waiter(sender: oneshot::Sender<Result<Receipt, Rejection>>) -> Self {
+        Self(Some(To::Waiter(sender)))
+    }
+
+    pub(crate) fn session(session: Arc<SessionShared>, id: u32, bytes: usize) -> Self {
+        Self(Some(To::Session { session, id, bytes }))
+    }
+
+    /// The session that waits for it.
+    pub(super) fn origin(&self) -> Option<&Arc<SessionShared>> {
+        match &self.0 {
+            Some(To::Session { session, .. }) => Some(session),
+            Some(To::Waiter(_)) | None => None,
+        }
+    }
+
+    pub(super) fn send(&mut self, result: Result<Receipt, Rejection>) {
+        match self.0.take() {
+            // Whoever waited may have gone; the log has what it has.
+            Some(To::Waiter(sender)) => drop(sender.send(result)),
+            Some(To::Session { session, id, bytes }) => {
+                session.outbound.answer(id, bytes, result.map(answer_of))
+            }
+            None => {}
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.send(Err(Rejection::unknown_outcome(
+                "the server stopped on the way: retry with the same client_id",
+            )));
+        }
+    }
+}
+
+/// A receipt as a session hears it.
+pub(super) fn answer_of(receipt: Receipt) -> Answer {
+    Answer::Send(SendAnswer {
+        channel: receipt.channel,
+        seq: receipt.seq,
+        n: receipt.n,
+        message: receipt.message,
+        at: receipt.at,
+        duplicate: receipt.duplicate,
+    })
+}

@@ -1,0 +1,319 @@
+//! Which of a user's channels changed, for a client that says what it holds.
+
+use std::collections::BTreeMap;
+
+use chat_proto::channel::unread;
+use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
+use chat_proto::{
+    Body, ChannelId, ChannelType, Entry, EntryKind, Limits, Rejection, Seq, Timestamp,
+};
+
+use super::engine::Engine;
+use crate::caller::Caller;
+use crate::ports::{EntriesQuery, InboxPosition, InboxQuery, InboxRow, PageLimit};
+
+/// Channels in one answer's `left` that the client did not ask about.
+const LEFT_MAX: usize = 1_000;
+
+/// Where an answer to `sync` goes on: the instant before its first page was read, and the last row told.
+#[derive(Clone, Copy, Debug)]
+struct PageToken {
+    since: Timestamp,
+    behind: InboxPosition,
+}
+
+impl Engine {
+    pub(super) async fn sync(
+        &self,
+        caller: &Caller,
+        query: SyncQuery,
+    ) -> Result<SyncAnswer, Rejection> {
+        query.check(self.limits())?;
+        let page = query.page.as_deref().map(PageToken::parse).transpose()?;
+        let epoch = self.epoch().await?;
+        let reset = query.epoch.is_some_and(|known| known != epoch);
+        // What a client holds of another epoch means nothing here.
+        let cursors = if reset {
+            BTreeMap::new()
+        } else {
+            query.cursors
+        };
+        let since = if reset {
+            None
+        } else {
+            query.since.as_deref().map(parse_since).transpose()?
+        };
+        // Taken before the first row is read, so that what changes meanwhile is listed again next time.
+        let next_since = page.map_or_else(|| self.now(), |page| page.since);
+
+        let rows = self
+            .changed_rows(caller, &cursors, since, page.map(|page| page.behind))
+            .await?;
+        let more = rows.len() > self.limits().sync_channels_max;
+        let rows: Vec<InboxRow> = rows
+            .into_iter()
+            .take(self.limits().sync_channels_max)
+            .collect();
+        let next_page = rows.last().filter(|_| more).map(|row| PageToken {
+            since: next_since,
+            behind: row.position(),
+        });
+        let left = if page.is_none() {
+            self.left(caller, &cursors, since).await?
+        } else {
+            Vec::new()
+        };
+        let channels = self.summaries(rows, &cursors, query.entries).await?;
+        Ok(SyncAnswer {
+            channels,
+            left,
+            user_entries: Vec::new(),
+            user_seq: self.inner.parts.users.user_seq(&caller.user).await?,
+            since: next_since.to_string(),
+            page: next_page.map(|page| page.to_text()),
+            reset,
+        })
+    }
+
+    /// The channels in `cursors` that differ, whatever `since` says, and of the others those that changed after it; newest
+    /// activity first, one more than fits on a page.
+    async fn changed_rows(
+        &self,
+        caller: &Caller,
+        cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
+        since: Option<Timestamp>,
+        behind: Option<InboxPosition>,
+    ) -> Result<Vec<InboxRow>, Rejection> {
+        let inbox = &self.inner.parts.inbox;
+        let held: Vec<ChannelId> = cursors.keys().copied().collect();
+        let mut rows: Vec<InboxRow> = inbox.rows(&caller.user, &held).await?;
+        rows.retain(|row| {
+            let differs = cursors
+                .get(&row.channel)
+                .is_none_or(|(cursor, read)| *cursor != row.head.seq || *read != row.read.seq);
+            differs && behind.is_none_or(|behind| row.position().is_behind(behind))
+        });
+        let wanted = self.limits().sync_channels_max + 1;
+        let overlap_ms =
+            u64::try_from(self.inner.parts.settings.since_overlap.as_millis()).unwrap_or(u64::MAX);
+        let since = since.map(|since| Timestamp(since.0.saturating_sub(overlap_ms)));
+        let mut from = behind;
+        let mut others = 0;
+        // Pages of the inbox until enough rows are not already in `cursors`.
+        while others < wanted {
+            let query = InboxQuery {
+                user: caller.user.clone(),
+                since,
+                behind: from,
+                limit: wanted,
+            };
+            let page = inbox.list(query).await?;
+            from = page.rows.last().map(InboxRow::position);
+            let fresh = page
+                .rows
+                .into_iter()
+                .filter(|row| !cursors.contains_key(&row.channel));
+            let before = rows.len();
+            rows.extend(fresh);
+            others += rows.len() - before;
+            if !page.more || from.is_none() {
+                break;
+            }
+        }
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.activity, row.channel)));
+        rows.truncate(wanted);
+        Ok(rows)
+    }
+
+    async fn left(
+        &self,
+        caller: &Caller,
+        cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<ChannelId>, Rejection> {
+        let held: Vec<ChannelId> = cursors.keys().copied().collect();
+        let inbox = &self.inner.parts.inbox;
+        let still: Vec<ChannelId> = inbox
+            .rows(&caller.user, &held)
+            .await?
+            .into_iter()
+            .map(|row| row.channel)
+            .collect();
+        let mut left: Vec<ChannelId> = held
+            .into_iter()
+            .filter(|channel| !still.contains(channel))
+            .collect();
+        if let Some(since) = since {
+            let overlap_ms = u64::try_from(self.inner.parts.settings.since_overlap.as_millis())
+                .unwrap_or(u64::MAX);
+            let since = Timestamp(since.0.saturating_sub(overlap_ms));
+            let recent = inbox.left(&caller.user, since, LEFT_MAX).await?;
+            left.extend(recent.into_iter().map(|left| left.channel));
+        }
+        left.sort_unstable();
+        left.dedup();
+        Ok(left)
+    }
+
+    async fn summaries(
+        &self,
+        rows: Vec<InboxRow>,
+        cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
+        entries: u32,
+    ) -> Result<Vec<Summary>, Rejection> {
+        let entries = usize::try_from(entries)
+            .unwrap_or(usize::MAX)
+            .min(self.limits().page_entries_max);
+        let mut bytes_left = self.limits().page_bytes_max;
+        let mut summaries = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = cursors
+                .get(&row.channel)
+                .map_or(Seq(0), |(cursor, _)| *cursor);
+            let mut summary = self.summary(row);
+            if entries > 0 {
+                self.add_newest(&mut summary, cursor, entries, &mut bytes_left)
+                    .await?;
+            }
+            summaries.push(summary);
+        }
+        Ok(summaries)
+    }
+
+    /// Adds the newest entries after the cursor, as far as the answer has room, and names what lies between.
+    async fn add_newest(
+        &self,
+        summary: &mut Summary,
+        cursor: Seq,
+        entries: usize,
+        bytes_left: &mut usize,
+    ) -> Result<(), Rejection> {
+        let head = summary.head.seq;
+        let known = cursor.max(summary.visible_from.previous());
+        let from = Seq(head.0.saturating_sub(entries as u64)).max(known);
+        if from < head && *bytes_left > 0 {
+            let limit = PageLimit {
+                entries,
+                bytes: *bytes_left,
+            };
+            let query = EntriesQuery {
+                channel: summary.channel,
+                after: from,
+                limit,
+            };
+            let mut page = self.inner.parts.messages.entries(query).await?.entries;
+            page.retain(|entry| entry.seq <= head);
+            let bytes: usize = page.iter().map(Entry::size_bytes).sum();
+            *bytes_left = bytes_left.saturating_sub(bytes);
+            // Only a page that reaches the head can stand behind a gap.
+            if page.last().is_some_and(|last| last.seq == head) {
+                summary.entries = page;
+            }
+        }
+        let reached = summary
+            .entries
+            .first()
+            .map_or(head, |first| first.seq.previous());
+        if known < reached {
+            summary.gap = Some(Gap {
+                from: known.next(),
+                to: reached,
+            });
+        }
+        Ok(())
+    }
+
+    /// A row as its member sees it.
+    pub(super) fn summary(&self, row: InboxRow) -> Summary {
+        let preview_max = self.limits().preview_bytes_max;
+        Summary {
+            channel: row.channel,
+            channel_type: row.meta.channel_type,
+            title: row.meta.title,
+            peer: row
+                .peer
+                .filter(|_| row.meta.channel_type == ChannelType::Direct),
+            members: row.member_count,
+            role: row.member.role,
+            visible_from: row.member.visible_from,
+            head: row.head,
+            read: row.read,
+            unread: unread(row.head, row.read),
+            mentions: row.mentions,
+            last: row.last.map(|entry| preview(entry, preview_max)),
+            data: row.meta.data,
+            entries: Vec::new(),
+            gap: None,
+        }
+    }
+}
+
+impl InboxRow {
+    fn position(&self) -> InboxPosition {
+        InboxPosition {
+            activity: self.activity,
+            channel: self.channel,
+        }
+    }
+}
+
+impl InboxPosition {
+    /// Whether this place comes later in an inbox, which is newest first.
+    fn is_behind(self, other: Self) -> bool {
+        (self.activity, self.channel) < (other.activity, other.channel)
+    }
+}
+
+impl PageToken {
+    fn to_text(self) -> String {
+        format!(
+            "{}.{}.{}",
+            self.since, self.behind.activity, self.behind.channel
+        )
+    }
+
+    fn parse(text: &str) -> Result<Self, Rejection> {
+        let bad = || Rejection::bad_request("`page` is not one that this server gave out");
+        let mut parts = text.splitn(3, '.');
+        let mut next = || parts.next().ok_or_else(bad);
+        let since = next()?.parse().map(Timestamp).map_err(|_| bad())?;
+        let activity = next()?.parse().map(Timestamp).map_err(|_| bad())?;
+        let channel = next()?.parse().map_err(|_| bad())?;
+        Ok(Self {
+            since,
+            behind: InboxPosition { activity, channel },
+        })
+    }
+}
+
+fn parse_since(text: &str) -> Result<Timestamp, Rejection> {
+    text.parse()
+        .map(Timestamp)
+        .map_err(|_| Rejection::bad_request("`since` is not one that this server gave out"))
+}
+
+/// A message cut to what a list of channels shows.
+fn preview(mut entry: Entry, bytes_max: usize) -> Entry {
+    if let EntryKind::Message(message) = &mut entry.kind {
+        match &mut message.body {
+            Some(Body::Text {
+                text,
+                attachments,
+                data,
+            }) => {
+                text.truncate(text.floor_char_boundary(bytes_max));
+                attachments.truncate(1);
+                *data = None;
+            }
+            // A part of a cipher is of no use to anybody.
+            Some(body) if body.size_bytes() > bytes_max => message.body = None,
+            Some(_) | None => {}
+        }
+    }
+    entry
+}
+
+const _: () = assert!(
+    Limits::SNAPSHOT_AGE_ENTRIES_MAX >= Limits::RECENT_KEYS_MAX,
+    "a fold remembers keys of its snapshot's tail"
+);

@@ -1,0 +1,248 @@
+//! The sessions of this node, by user.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_proto::wire::SharedPush;
+use chat_proto::{ChannelId, ClientId, DeviceId, Timestamp, UserId};
+
+use super::outbound::Outbound;
+
+/// Locks over the map: enough that deliveries on few cores seldom meet.
+const SHARDS: usize = 64;
+/// For how long later commands of a session wait for a failed one to come again.
+const FAILED_COMMAND_MS: u64 = 30_000;
+/// Channels of which a session remembers a failed command; beyond it the session ends as slow, since it retries nothing.
+const FAILED_CHANNELS_MAX: usize = 1_024;
+
+/// What the engine keeps of a session.
+#[derive(Debug)]
+pub(crate) struct SessionShared {
+    /// Unique on this node.
+    pub(crate) id: u64,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) outbound: Outbound,
+    /// Milliseconds of the engine's own clock at the last inbound frame.
+    pub(crate) heard_ms: AtomicU64,
+    any_failed: AtomicBool,
+    failed: Mutex<BTreeMap<ChannelId, Failed>>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    client_id: ClientId,
+    at_ms: u64,
+}
+
+impl SessionShared {
+    pub(crate) fn new(
+        id: u64,
+        user: UserId,
+        device: DeviceId,
+        expires_at: Option<Timestamp>,
+        outbound: Outbound,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            device,
+            expires_at,
+            outbound,
+            heard_ms: AtomicU64::new(0),
+            any_failed: AtomicBool::new(false),
+            failed: Mutex::default(),
+        }
+    }
+
+    /// Notes that a command was not carried out though it may come again: until it does, later ones in its channel
+    /// must not overtake it. The earliest failure stands.
+    pub(crate) fn command_failed(&self, channel: ChannelId, client_id: ClientId, now_ms: u64) {
+        let mut failed = lock(&self.failed);
+        if failed.len() >= FAILED_CHANNELS_MAX {
+            failed.retain(|_, failed| now_ms < failed.at_ms + FAILED_COMMAND_MS);
+        }
+        if failed.len() >= FAILED_CHANNELS_MAX {
+            self.outbound.close(super::Close::slow(), None);
+            return;
+        }
+        let earliest = failed.entry(channel).or_insert(Failed {
+            client_id,
+            at_ms: now_ms,
+        });
+        if now_ms >= earliest.at_ms + FAILED_COMMAND_MS {
+            *earliest = Failed {
+                client_id,
+                at_ms: now_ms,
+            };
+        }
+        self.any_failed.store(true, Ordering::Release);
+    }
+
+    /// Whether a command must wait because an earlier one in its channel failed and has not come again.
+    pub(crate) fn must_wait(
+        &self,
+        channel: ChannelId,
+        client_id: Option<ClientId>,
+        now_ms: u64,
+    ) -> bool {
+        if !self.any_failed.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut failed = lock(&self.failed);
+        let Some(earliest) = failed.get(&channel) else {
+            return false;
+        };
+        if Some(earliest.client_id) == client_id || now_ms >= earliest.at_ms + FAILED_COMMAND_MS {
+            failed.remove(&channel);
+            self.any_failed.store(!failed.is_empty(), Ordering::Release);
+            return false;
+        }
+        true
+    }
+}
+
+/// A push that goes to everybody but the session whose answer tells the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) push: Arc<SharedPush>,
+    pub(crate) but: Option<u64>,
+}
+
+/// All sessions of this node.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    next_id: AtomicU64,
+    count: AtomicU64,
+}
+
+type Shard = HashMap<UserId, Vec<Arc<SessionShared>>>;
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next_id: AtomicU64::new(1),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Adds a session; tells the device's former one and whether the user had none at all. `None` when the user has
+    /// `max` sessions already.
+    pub(crate) fn insert(&self, session: &Arc<SessionShared>, max: usize) -> Option<Inserted> {
+        let mut shard = lock(self.shard(&session.user));
+        // Exactly as many as there are: most users have one device, and there are many users.
+        let sessions = shard
+            .entry(session.user.clone())
+            .or_insert_with(|| Vec::with_capacity(1));
+        let replaced = sessions
+            .iter()
+            .position(|other| other.device == session.device);
+        if replaced.is_none() && sessions.len() >= max {
+            return None;
+        }
+        let replaced = replaced.map(|index| sessions.swap_remove(index));
+        let first = sessions.is_empty() && replaced.is_none();
+        sessions.push(Arc::clone(session));
+        drop(shard);
+        if replaced.is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Inserted { replaced, first })
+    }
+
+    /// Removes a session, if it was not replaced; tells whether it was the user's last.
+    pub(crate) fn remove(&self, session: &SessionShared) -> Option<Removed> {
+        let mut shard = lock(self.shard(&session.user));
+        let sessions = shard.get_mut(&session.user)?;
+        let index = sessions.iter().position(|other| other.id == session.id)?;
+        sessions.swap_remove(index);
+        let last = sessions.is_empty();
+        if last {
+            shard.remove(&session.user);
+        }
+        drop(shard);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(Removed { last })
+    }
+
+    /// Whether the user has a session here.
+    pub(crate) fn serves(&self, user: &UserId) -> bool {
+        lock(self.shard(user)).contains_key(user)
+    }
+
+    /// Calls `visit` for each session of the user.
+    pub(crate) fn each_of(&self, user: &UserId, mut visit: impl FnMut(&Arc<SessionShared>)) {
+        if let Some(sessions) = lock(self.shard(user)).get(user) {
+            sessions.iter().for_each(&mut visit);
+        }
+    }
+
+    /// Every session, for draining; not in any order.
+    pub(crate) fn all(&self) -> Vec<Arc<SessionShared>> {
+        self.shards
+            .iter()
+            .flat_map(|shard| lock(shard).values().flatten().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Queues these pushes for every session of these users. No allocation and no wait for any of them.
+    pub(crate) fn deliver<'a>(
+        &self,
+        users: impl Iterator<Item = &'a UserId>,
+        deliveries: &[Delivery],
+    ) -> usize {
+        let mut delivered = 0;
+        for user in users {
+            self.each_of(user, |session| {
+                let pushes = deliveries
+                    .iter()
+                    .filter(|delivery| delivery.but != Some(session.id));
+                session
+                    .outbound
+                    .entries(pushes.map(|delivery| &delivery.push));
+                delivered += deliveries.len();
+            });
+        }
+        delivered
+    }
+
+    fn shard(&self, user: &UserId) -> &Mutex<Shard> {
+        let hash = self.hasher.hash_one(user);
+        let index = usize::try_from(hash % SHARDS as u64).expect("a shard's index is small");
+        &self.shards[index]
+    }
+}
+
+/// What adding a session changed.
+#[derive(Debug)]
+pub(crate) struct Inserted {
+    pub(crate) replaced: Option<Arc<SessionShared>>,
+    pub(crate) first: bool,
+}
+
+/// What removing a session changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Removed {
+    pub(crate) last: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
