@@ -1,8 +1,8 @@
 //! A client's frame from bytes.
 
 use super::client::{ClientFrame, ClientOp};
-use super::format::{Format, Unreadable};
-use super::probe::{Op, Probe};
+use super::format::{Format, Object, Unreadable};
+use super::probe::{Op, Probe, check_object};
 use crate::rejection::Rejection;
 
 /// Why a client's frame was not taken.
@@ -86,6 +86,22 @@ pub fn decode_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection>
     }
 }
 
+/// Reads an object that is no frame, as the body of an HTTP request is, with the same care: no key twice, no nesting
+/// without end, nothing behind it.
+///
+/// # Errors
+/// `bad_request`.
+pub fn decode_object<T: serde::de::DeserializeOwned>(
+    format: Format,
+    bytes: &[u8],
+) -> Result<T, Rejection> {
+    let refused = |fault: Unreadable| Rejection::bad_request(fault.message);
+    check_object(format, bytes).map_err(refused)?;
+    format
+        .read_seed(bytes, Object::<T>::default())
+        .map_err(refused)
+}
+
 fn read_op(format: Format, frame: &[u8], op: Op) -> Result<ClientOp, Rejection> {
     match op {
         Op::Sync => read(format, frame).map(ClientOp::Sync),
@@ -119,6 +135,7 @@ fn no_id() -> Rejection {
 mod tests {
     use super::*;
     use crate::rejection::Code;
+    use crate::wire::Mark;
 
     const CHANNEL: &str = "6f1f0f4e-7b7d-5c5e-9d57-0a3c1f2b4d5e";
 
@@ -332,6 +349,26 @@ mod tests {
             code(&format!(r#"{{"op":"typing","channel":"{CHANNEL}"}}"#)),
             None
         );
+    }
+
+    #[test]
+    fn an_object_is_read_with_the_care_of_a_frame() {
+        let read = |json: &str| decode_object::<Mark>(Format::Json, json.as_bytes());
+        let mark = format!(r#"{{"channel":"{CHANNEL}","seq":1,"id":"any","op":7}}"#);
+        assert!(read(&mark).is_ok());
+        for bad in [
+            "",
+            "null",
+            "[]",
+            &format!(r#"["{CHANNEL}",1]"#),
+            &format!("{mark} {{}}"),
+            &mark.replacen("\"id\"", "\"seq\"", 1),
+            &mark.replacen("7", r#"{"a":1,"a":2}"#, 1),
+            &mark.replacen("7", &"[".repeat(100_000), 1),
+        ] {
+            let code = read(bad).map_err(|rejection| rejection.code);
+            assert_eq!(code.err(), Some(Code::BadRequest), "{bad:.80}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use client::{
     Target, TypingIn, encode_client,
 };
 pub use close::{CloseCode, GoAwayReason};
-pub use decode::{DecodeError, decode_client, decode_op};
+pub use decode::{DecodeError, decode_client, decode_object, decode_op};
 pub use format::{Format, NESTING_MAX, Unreadable};
 pub use received::{RawAnswer, ReceivedFrame, decode_server};
 pub use server::{

@@ -54,6 +54,21 @@ impl Probe {
     }
 }
 
+/// Looks at an object that is no frame: the body of an HTTP request.
+///
+/// # Errors
+/// For whatever would be a fault in a frame.
+pub(super) fn check_object(format: Format, bytes: &[u8]) -> Result<(), Unreadable> {
+    let mut keys = Vec::with_capacity(2 * KEYS_COMPARED_MAX);
+    format.read_seed(
+        bytes,
+        Walk {
+            keys: &mut keys,
+            levels_left: NESTING_MAX,
+        },
+    )
+}
+
 /// Skips over everything but the id, so that a fault beside it can be answered.
 fn refuse_or_close(format: Format, frame: &[u8], fault: Unreadable) -> DecodeError {
     #[derive(Deserialize)]
