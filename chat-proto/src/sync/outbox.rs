@@ -1,0 +1,291 @@
+//! Commands until they are acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::SendRefused;
+use super::settings::{SEND_BYTES_IN_FLIGHT_MAX, SENDS_IN_FLIGHT_MAX, Settings, retry_delay_ms};
+use crate::id::{ChannelId, ClientId, Seq, UserId};
+use crate::wire::{SendMessage, Target};
+
+/// The commands of a client, each in the lane of its channel. In a lane they go out in the order in which they were
+/// given; when one fails for now, those behind it wait with it.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    commands: BTreeMap<u64, Command>,
+    by_client_id: BTreeMap<ClientId, u64>,
+    lanes: BTreeMap<ChannelId, Lane>,
+    /// Whose commands; the lane of a first message to somebody depends on it.
+    user: Option<UserId>,
+    ready: BTreeSet<u64>,
+    next_order: u64,
+    bytes: usize,
+    in_flight: usize,
+    bytes_in_flight: usize,
+}
+
+#[derive(Debug)]
+struct Command {
+    message: SendMessage,
+    size_bytes: usize,
+    channel: Option<ChannelId>,
+    in_flight: bool,
+    attempted: bool,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    orders: BTreeSet<u64>,
+    in_flight: usize,
+    /// One failed: nothing goes out before everything in flight has come back and the time is up.
+    stalled: bool,
+    waiting: bool,
+    failures: u32,
+}
+
+impl Outbox {
+    /// Takes a command.
+    ///
+    /// # Errors
+    /// When it is full, or has a command with the same `client_id`.
+    pub(super) fn push(
+        &mut self,
+        message: SendMessage,
+        settings: &Settings,
+    ) -> Result<(), SendRefused> {
+        if self.contains(message.client_id) {
+            return Err(SendRefused::AlreadyWaiting);
+        }
+        let size_bytes = size_bytes(&message);
+        // An empty outbox takes any single command, so that none is refused for ever.
+        if self.commands.len() >= settings.outbox_commands_max
+            || (!self.commands.is_empty() && self.bytes + size_bytes > settings.outbox_bytes_max)
+        {
+            return Err(SendRefused::OutboxFull {
+                commands: self.commands.len(),
+                bytes: self.bytes,
+            });
+        }
+        self.insert(message, size_bytes, false);
+        Ok(())
+    }
+
+    /// Takes commands of an earlier life, which may have been sent.
+    pub(super) fn restore(&mut self, messages: Vec<SendMessage>) {
+        for message in messages {
+            if !self.contains(message.client_id) {
+                let size_bytes = size_bytes(&message);
+                self.insert(message, size_bytes, true);
+            }
+        }
+    }
+
+    /// Notes whose commands these are.
+    pub(super) fn belongs_to(&mut self, user: &UserId) {
+        if self.user.is_none() {
+            self.user = Some(user.clone());
+            let orders: Vec<u64> = self.commands.keys().copied().collect();
+            for order in orders {
+                self.enter_lane(order);
+            }
+        }
+    }
+
+    /// The next command to send, if one is due and there is room on the connection.
+    pub(super) fn next_ready(&mut self) -> Option<(u64, SendMessage)> {
+        let order = *self.ready.first()?;
+        let command = self.commands.get_mut(&order)?;
+        let room = self.in_flight < SENDS_IN_FLIGHT_MAX
+            && (self.in_flight == 0
+                || self.bytes_in_flight + command.size_bytes <= SEND_BYTES_IN_FLIGHT_MAX);
+        if !room {
+            return None;
+        }
+        self.ready.remove(&order);
+        let mut message = command.message.clone();
+        message.retry = command.attempted;
+        command.in_flight = true;
+        command.attempted = true;
+        self.in_flight += 1;
+        self.bytes_in_flight += command.size_bytes;
+        if let Some(lane) = command
+            .channel
+            .and_then(|channel| self.lanes.get_mut(&channel))
+        {
+            lane.in_flight += 1;
+        }
+        Some((order, message))
+    }
+
+    /// Removes a command that was acknowledged or refused for good.
+    pub(super) fn finish(&mut self, order: u64) -> Option<SendMessage> {
+        self.landed(order);
+        let command = self.commands.remove(&order)?;
+        self.bytes -= command.size_bytes;
+        self.by_client_id.remove(&command.message.client_id);
+        if let Some(channel) = command.channel {
+            if let Some(lane) = self.lanes.get_mut(&channel) {
+                lane.orders.remove(&order);
+                lane.failures = 0;
+                if lane.orders.is_empty() {
+                    self.lanes.remove(&channel);
+                }
+            }
+            self.resume(channel);
+        }
+        Some(command.message)
+    }
+
+    /// Notes that a command failed for now. If its lane did not wait already, returns the lane with the milliseconds
+    /// after which to go on.
+    pub(super) fn failed(
+        &mut self,
+        order: u64,
+        retry_after_ms: Option<u64>,
+    ) -> Option<(ChannelId, u64)> {
+        self.landed(order);
+        let channel = self.commands.get(&order)?.channel?;
+        let lane = self.lanes.get_mut(&channel)?;
+        let first = !lane.stalled;
+        if first {
+            lane.stalled = true;
+            lane.waiting = true;
+            lane.failures = lane.failures.saturating_add(1);
+            for order in &lane.orders {
+                self.ready.remove(order);
+            }
+        }
+        let delay_ms = retry_after_ms.unwrap_or_else(|| retry_delay_ms(lane.failures));
+        self.resume(channel);
+        first.then_some((channel, delay_ms))
+    }
+
+    /// The lane has waited long enough.
+    pub(super) fn waited(&mut self, channel: ChannelId) {
+        if let Some(lane) = self.lanes.get_mut(&channel) {
+            lane.waiting = false;
+        }
+        self.resume(channel);
+    }
+
+    /// The connection is gone, and with it every answer that was awaited.
+    pub(super) fn disconnected(&mut self) {
+        for command in self.commands.values_mut() {
+            command.in_flight = false;
+        }
+        self.in_flight = 0;
+        self.bytes_in_flight = 0;
+        for lane in self.lanes.values_mut() {
+            lane.in_flight = 0;
+            if !lane.waiting {
+                lane.stalled = false;
+                self.ready.extend(&lane.orders);
+            }
+        }
+    }
+
+    /// The logs that the commands were composed against are gone.
+    pub(super) fn reset_after(&mut self) {
+        for command in self.commands.values_mut() {
+            command.message.after = Some(Seq(0));
+        }
+    }
+
+    pub(super) fn contains(&self, client_id: ClientId) -> bool {
+        self.by_client_id.contains_key(&client_id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    pub(super) fn messages(&self) -> Vec<SendMessage> {
+        self.commands
+            .values()
+            .map(|command| command.message.clone())
+            .collect()
+    }
+
+    /// The channel that a command goes to, where that is known.
+    pub(super) fn channel_of(&self, to: &Target) -> Option<ChannelId> {
+        match to {
+            Target::Channel(channel) => Some(*channel),
+            Target::User(other) => self
+                .user
+                .as_ref()
+                .map(|user| ChannelId::direct(user, other)),
+        }
+    }
+
+    fn insert(&mut self, message: SendMessage, size_bytes: usize, attempted: bool) {
+        let order = self.next_order;
+        self.next_order += 1;
+        self.bytes += size_bytes;
+        self.by_client_id.insert(message.client_id, order);
+        let command = Command {
+            message,
+            size_bytes,
+            channel: None,
+            in_flight: false,
+            attempted,
+        };
+        self.commands.insert(order, command);
+        self.enter_lane(order);
+    }
+
+    fn enter_lane(&mut self, order: u64) {
+        // Until the user is known no command goes anywhere: two spellings of one channel must not be two lanes.
+        if self.user.is_none() {
+            return;
+        }
+        let channel = self
+            .commands
+            .get(&order)
+            .and_then(|command| self.channel_of(&command.message.to));
+        let (Some(channel), Some(command)) = (channel, self.commands.get_mut(&order)) else {
+            return;
+        };
+        command.channel = Some(channel);
+        let lane = self.lanes.entry(channel).or_default();
+        lane.orders.insert(order);
+        if !lane.stalled {
+            self.ready.insert(order);
+        }
+    }
+
+    fn landed(&mut self, order: u64) {
+        let Some(command) = self
+            .commands
+            .get_mut(&order)
+            .filter(|command| command.in_flight)
+        else {
+            return;
+        };
+        command.in_flight = false;
+        self.in_flight -= 1;
+        self.bytes_in_flight -= command.size_bytes;
+        if let Some(lane) = command
+            .channel
+            .and_then(|channel| self.lanes.get_mut(&channel))
+        {
+            lane.in_flight -= 1;
+        }
+    }
+
+    /// Lets a stalled lane go on once its time is up and nothing of it is in flight: a command that is still
+    /// unanswered may yet fail, and must not be overtaken by one behind it.
+    fn resume(&mut self, channel: ChannelId) {
+        if let Some(lane) = self.lanes.get_mut(&channel)
+            && lane.stalled
+            && !lane.waiting
+            && lane.in_flight == 0
+        {
+            lane.stalled = false;
+            self.ready.extend(&lane.orders);
+        }
+    }
+}
+
+/// Roughly the bytes that a command occupies.
+fn size_bytes(message: &SendMessage) -> usize {
+    256 + message.body.size_bytes() + message.mentions.len() * 72
+}

@@ -1,0 +1,513 @@
+//! A server as the protocol describes it: a log for each channel, one user's membership and marks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chat_proto::channel::mark_after_own_message;
+use chat_proto::entry::{Created, MemberRole, MembersChange, Message};
+use chat_proto::wire::{
+    Answer, ClientFrame, ClientOp, EntryPush, Gap, HelloAnswer, Mark, PullAnswer, PullQuery, Push,
+    SendAnswer, SendMessage, ServerFrame, Summary, SyncAnswer, SyncQuery, Target,
+};
+use chat_proto::{
+    Body, ChannelId, ChannelType, ClientId, Code, DeviceId, Entry, EntryKind, Epoch, Head, History,
+    Limits, MessageId, NodeId, Ordinal, Rejection, Role, Seq, Timestamp, UserId,
+};
+use uuid::Uuid;
+
+pub const CHANNELS: usize = 4;
+/// The last channel is the direct one with bob; it begins with the first message.
+pub const DIRECT: usize = CHANNELS - 1;
+const PULL_ENTRIES_MAX: usize = 3;
+const SYNC_CHANNELS_MAX: usize = 2;
+const SYNC_CURSORS_MAX: usize = 2;
+
+pub fn user(name: &str) -> UserId {
+    name.parse().expect("a good name")
+}
+
+pub fn alice() -> UserId {
+    user("alice")
+}
+
+pub fn device() -> DeviceId {
+    DeviceId::from_uuid(Uuid::from_u128(1))
+}
+
+pub fn channel_id(index: usize) -> ChannelId {
+    if index == DIRECT {
+        ChannelId::direct(&alice(), &user("bob"))
+    } else {
+        ChannelId::external(&index.to_string())
+    }
+}
+
+#[derive(Default)]
+pub struct Log {
+    pub entries: Vec<Entry>,
+    pub is_member: bool,
+    pub visible_from: Seq,
+    pub read: Head,
+    changed_at: u64,
+    left_at: Option<u64>,
+}
+
+pub struct Server {
+    pub epoch: Epoch,
+    pub logs: Vec<Log>,
+    clock: u64,
+    names: u64,
+    /// How the next requests that can fail for now do.
+    pub refusals: VecDeque<Refusal>,
+    /// The session's lane rule: after a send failed for now, others wait for it.
+    blocked: Vec<Option<ClientId>>,
+    attached: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Refusal {
+    Unavailable,
+    UnknownButDone,
+    UnknownAndNotDone,
+    RateLimited,
+}
+
+impl Log {
+    pub fn head(&self) -> Head {
+        self.entries.last().map_or(Head::EMPTY, Entry::head)
+    }
+
+    pub fn visible(&self) -> &[Entry] {
+        let from = usize::try_from(self.visible_from.0.max(1)).expect("small") - 1;
+        &self.entries[from.min(self.entries.len())..]
+    }
+
+    fn point(&self, seq: Seq) -> Head {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.seq <= seq)
+            .map_or(Head::EMPTY, Entry::head)
+    }
+}
+
+impl Server {
+    pub fn new() -> Self {
+        Self {
+            epoch: Epoch::from_uuid(Uuid::from_u128(1)),
+            logs: (0..CHANNELS).map(|_| Log::default()).collect(),
+            clock: 0,
+            names: 0,
+            refusals: VecDeque::new(),
+            blocked: vec![None; CHANNELS],
+            attached: false,
+        }
+    }
+
+    pub fn cut(&mut self) {
+        self.attached = false;
+        self.blocked = vec![None; CHANNELS];
+    }
+
+    /// A backup is restored: the newest entries are gone, and the epoch is another.
+    pub fn restore_backup(&mut self, lost: usize) {
+        self.epoch = Epoch::from_uuid(Uuid::from_u128(self.epoch.as_uuid().as_u128() + 1));
+        self.tick();
+        for log in &mut self.logs {
+            let kept = log.entries.len().saturating_sub(lost);
+            log.entries.truncate(kept);
+            log.changed_at = self.clock;
+            let joined_at = log.entries.iter().rposition(|entry| adds_alice(entry));
+            let left_at = log.entries.iter().rposition(|entry| removes_alice(entry));
+            log.is_member = joined_at > left_at;
+            log.visible_from = Seq(log.visible_from.0.min(kept as u64).max(1));
+            log.read = log.read.min(log.head());
+            log.left_at = None;
+        }
+    }
+
+    pub fn post(&mut self, index: usize) -> Vec<Push> {
+        let mut pushes = Vec::new();
+        if self.logs[index].entries.is_empty() {
+            pushes.extend(self.create(index, &user("bob")));
+        }
+        let body = Body::text(format!("from bob {}", self.names));
+        let key = ClientId::from_uuid(Uuid::from_u128(u128::from(self.names) << 64));
+        let message = message(key, body);
+        pushes.extend(self.append(index, user("bob"), None, EntryKind::Message(message)));
+        pushes
+    }
+
+    pub fn remove(&mut self, index: usize) -> Vec<Push> {
+        if index == DIRECT || !self.logs[index].is_member {
+            return Vec::new();
+        }
+        let change = MembersChange {
+            remove: vec![alice()],
+            ..MembersChange::default()
+        };
+        let pushes = self.append(index, user("bob"), None, EntryKind::Members(change));
+        let clock = self.clock;
+        let log = &mut self.logs[index];
+        log.is_member = false;
+        log.left_at = Some(clock);
+        pushes
+    }
+
+    pub fn add(&mut self, index: usize, all: bool) -> Vec<Push> {
+        if index == DIRECT || self.logs[index].is_member {
+            return Vec::new();
+        }
+        if self.logs[index].entries.is_empty() {
+            self.create(index, &user("bob"));
+        }
+        let member = MemberRole {
+            user: alice(),
+            role: Role::Member,
+        };
+        let change = MembersChange {
+            add: vec![member],
+            ..MembersChange::default()
+        };
+        self.logs[index].is_member = true;
+        let pushes = self.append(index, user("bob"), None, EntryKind::Members(change));
+        let log = &mut self.logs[index];
+        log.visible_from = if all { Seq(1) } else { log.head().seq };
+        log.read = log.head();
+        log.left_at = None;
+        pushes
+    }
+
+    /// The answer to a frame, and what is pushed because of it to the connection that sent it.
+    pub fn serve(&mut self, frame: ClientFrame) -> Option<ServerFrame> {
+        let (id, op) = match frame {
+            ClientFrame::Hello { id, .. } => {
+                self.attached = true;
+                let answer = Answer::Hello(self.hello());
+                return Some(ServerFrame::Ok { id, answer });
+            }
+            ClientFrame::Ping => return Some(ServerFrame::Pong),
+            ClientFrame::Typing(_) => return None,
+            ClientFrame::Command { id, op } => (id, op),
+        };
+        let result = match op {
+            ClientOp::Send(message) => self.send(&message),
+            ClientOp::Sync(query) => self.or_refuse(|server| Ok(server.sync(&query))),
+            ClientOp::Pull(query) => self.or_refuse(|server| server.pull(&query)),
+            ClientOp::Read(mark) => self.or_refuse(|server| server.read(mark)),
+            ClientOp::Delivered(_) => Ok(Answer::Done),
+            ClientOp::History(_) => Err(Rejection::unsupported("not here")),
+        };
+        Some(match result {
+            Ok(answer) => ServerFrame::Ok { id, answer },
+            Err(rejection) => ServerFrame::Error { id, rejection },
+        })
+    }
+
+    fn hello(&self) -> HelloAnswer {
+        let mut limits = Limits::default();
+        limits.sync_cursors_max = SYNC_CURSORS_MAX;
+        HelloAnswer {
+            user: alice(),
+            device: device(),
+            node: NodeId::new("model"),
+            epoch: self.epoch,
+            server_time_ms: Timestamp(self.clock),
+            heartbeat_ms: 10_000,
+            limits,
+        }
+    }
+
+    fn or_refuse(
+        &mut self,
+        serve: impl FnOnce(&mut Self) -> Result<Answer, Rejection>,
+    ) -> Result<Answer, Rejection> {
+        match self.refusals.pop_front() {
+            None => serve(self),
+            Some(Refusal::RateLimited) => {
+                Err(Rejection::new(Code::RateLimited, "slow down").retry_after_ms(700))
+            }
+            Some(Refusal::Unavailable | Refusal::UnknownButDone | Refusal::UnknownAndNotDone) => {
+                Err(Rejection::unavailable("try again"))
+            }
+        }
+    }
+
+    fn send(&mut self, message: &SendMessage) -> Result<Answer, Rejection> {
+        let channel = match &message.to {
+            Target::User(other) => ChannelId::direct(&alice(), other),
+            Target::Channel(channel) => *channel,
+        };
+        let index = (0..CHANNELS)
+            .find(|index| channel_id(*index) == channel)
+            .ok_or_else(|| Rejection::not_found("no such channel"))?;
+        if self.blocked[index].is_some_and(|key| key != message.client_id) {
+            return Err(Rejection::unavailable("an earlier one comes first"));
+        }
+        let refusal = self.refusals.pop_front();
+        let result = match refusal {
+            Some(Refusal::UnknownButDone) => match self.accept(index, channel, message) {
+                Ok(_) => Err(Rejection::unknown_outcome("perhaps")),
+                refused @ Err(_) => refused,
+            },
+            Some(Refusal::UnknownAndNotDone) => Err(Rejection::unknown_outcome("perhaps")),
+            Some(Refusal::Unavailable) => Err(Rejection::unavailable("surely not")),
+            Some(Refusal::RateLimited) => {
+                Err(Rejection::new(Code::RateLimited, "slow down").retry_after_ms(300))
+            }
+            None => self.accept(index, channel, message),
+        };
+        self.blocked[index] = match &result {
+            Err(rejection) if rejection.code.is_transient() => Some(message.client_id),
+            Ok(_) | Err(_) => None,
+        };
+        result
+    }
+
+    fn accept(
+        &mut self,
+        index: usize,
+        channel: ChannelId,
+        sent: &SendMessage,
+    ) -> Result<Answer, Rejection> {
+        // No more is searched than must be: a wrong `after` shows as a message that is there twice.
+        let after = sent.after.unwrap_or(Seq(0));
+        let stored = self.logs[index]
+            .entries
+            .iter()
+            .filter(|entry| entry.seq > after && entry.from == alice())
+            .find(|entry| {
+                entry
+                    .as_message()
+                    .is_some_and(|m| m.client_id == sent.client_id)
+            });
+        if let Some(stored) = stored {
+            return Ok(Answer::Send(answer(channel, stored, true)));
+        }
+        if self.logs[index].entries.is_empty() && index == DIRECT {
+            self.create(index, &alice());
+        }
+        if !self.logs[index].is_member {
+            return Err(Rejection::not_found("no such channel"));
+        }
+        let kind = EntryKind::Message(message(sent.client_id, sent.body.clone()));
+        self.append(index, alice(), Some(device()), kind);
+        let log = &mut self.logs[index];
+        let entry = log.entries.last().expect("just appended");
+        if let Some(read) = mark_after_own_message(log.read, entry) {
+            log.read = read;
+        }
+        Ok(Answer::Send(answer(channel, entry, false)))
+    }
+
+    fn sync(&mut self, query: &SyncQuery) -> Answer {
+        self.tick();
+        assert!(
+            query.cursors.len() <= SYNC_CURSORS_MAX,
+            "the server's limit"
+        );
+        let since = query
+            .since
+            .as_ref()
+            .map(|since| since.parse::<u64>().expect("ours"));
+        let reset = query.epoch.is_some_and(|epoch| epoch != self.epoch);
+        let from: usize = query
+            .page
+            .as_ref()
+            .map_or(0, |page| page.parse().expect("ours"));
+        let mut channels = Vec::new();
+        let mut left = Vec::new();
+        let mut page = None;
+        for index in from..CHANNELS {
+            let (channel, log) = (channel_id(index), &self.logs[index]);
+            let cursor = query.cursors.get(&channel);
+            let changed = match cursor {
+                Some((cursor, read)) => *cursor != log.head().seq || *read != log.read.seq,
+                None => since.is_none_or(|since| log.changed_at >= since),
+            };
+            if !log.is_member {
+                let lately = since.is_some_and(|since| log.left_at.is_some_and(|at| at >= since));
+                if cursor.is_some() || lately {
+                    left.push(channel);
+                }
+            } else if changed {
+                if channels.len() == SYNC_CHANNELS_MAX {
+                    page = Some(index.to_string());
+                    break;
+                }
+                let cursor = cursor.map_or(Seq(0), |(cursor, _)| *cursor);
+                channels.push(summary(channel, log, cursor, query.entries as usize));
+            }
+        }
+        Answer::Sync(SyncAnswer {
+            channels,
+            left,
+            user_entries: Vec::new(),
+            user_seq: Seq(0),
+            since: self.clock.to_string(),
+            page,
+            reset,
+        })
+    }
+
+    fn pull(&mut self, query: &PullQuery) -> Result<Answer, Rejection> {
+        let log = self.member_log(query.channel)?;
+        let entries = log
+            .visible()
+            .iter()
+            .filter(|entry| entry.seq > query.after)
+            .take(PULL_ENTRIES_MAX)
+            .cloned()
+            .collect();
+        Ok(Answer::Pull(PullAnswer {
+            entries,
+            head: log.head(),
+        }))
+    }
+
+    fn read(&mut self, mark: Mark) -> Result<Answer, Rejection> {
+        let log = self.member_log(mark.channel)?;
+        log.read = log.read.max(log.point(mark.seq));
+        Ok(Answer::Done)
+    }
+
+    fn member_log(&mut self, channel: ChannelId) -> Result<&mut Log, Rejection> {
+        (0..CHANNELS)
+            .find(|index| channel_id(*index) == channel)
+            .map(|index| &mut self.logs[index])
+            .filter(|log| log.is_member)
+            .ok_or_else(|| Rejection::not_found("no such channel"))
+    }
+
+    fn create(&mut self, index: usize, by: &UserId) -> Vec<Push> {
+        let mut members = vec![MemberRole {
+            user: user("bob"),
+            role: Role::Owner,
+        }];
+        if index == DIRECT {
+            members.push(MemberRole {
+                user: alice(),
+                role: Role::Owner,
+            });
+        }
+        let created = Created {
+            channel_type: if index == DIRECT {
+                ChannelType::Direct
+            } else {
+                ChannelType::Group
+            },
+            title: None,
+            members,
+            history: History::All,
+            data: None,
+            external_id: None,
+        };
+        self.logs[index].is_member = index == DIRECT;
+        self.logs[index].visible_from = Seq(1);
+        self.append(index, by.clone(), None, EntryKind::Created(created))
+    }
+
+    fn append(
+        &mut self,
+        index: usize,
+        from: UserId,
+        device: Option<DeviceId>,
+        kind: EntryKind,
+    ) -> Vec<Push> {
+        self.tick();
+        self.names += 1;
+        let log = &mut self.logs[index];
+        let head = log.head();
+        let entry = Entry {
+            seq: head.seq.next(),
+            n: Ordinal(head.n.0 + u64::from(kind.is_message())),
+            message: MessageId(self.names),
+            at: Timestamp(self.clock),
+            from,
+            device,
+            kind,
+        };
+        log.entries.push(entry.clone());
+        log.changed_at = self.clock;
+        if log.is_member && self.attached {
+            vec![Push::Entry(EntryPush {
+                channel: channel_id(index),
+                entry: Arc::new(entry),
+            })]
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn tick(&mut self) {
+        self.clock += 1;
+    }
+}
+
+fn message(client_id: ClientId, body: Body) -> Message {
+    Message {
+        client_id,
+        body: Some(body),
+        erased: false,
+        rev: None,
+        reply_to: None,
+        thread: None,
+        mentions: Vec::new(),
+    }
+}
+
+fn answer(channel: ChannelId, entry: &Entry, duplicate: bool) -> SendAnswer {
+    SendAnswer {
+        channel,
+        seq: entry.seq,
+        n: entry.n,
+        message: entry.message,
+        at: entry.at,
+        duplicate,
+    }
+}
+
+fn summary(channel: ChannelId, log: &Log, cursor: Seq, wanted: usize) -> Summary {
+    let first = cursor.next().max(log.visible_from);
+    let after: Vec<Entry> = log
+        .visible()
+        .iter()
+        .filter(|entry| entry.seq >= first)
+        .cloned()
+        .collect();
+    let entries = after[after.len().saturating_sub(wanted)..].to_vec();
+    let gap = (wanted > 0 && entries.len() < after.len()).then(|| Gap {
+        from: first,
+        to: entries[0].seq.previous(),
+    });
+    Summary {
+        channel,
+        channel_type: ChannelType::Group,
+        title: None,
+        peer: None,
+        members: 2,
+        role: Role::Member,
+        visible_from: log.visible_from,
+        head: log.head(),
+        read: log.read,
+        unread: log.head().n.0.saturating_sub(log.read.n.0),
+        mentions: 0,
+        last: None,
+        data: None,
+        entries,
+        gap,
+    }
+}
+
+fn adds_alice(entry: &Entry) -> bool {
+    let adds = |members: &[MemberRole]| members.iter().any(|member| member.user == alice());
+    match &entry.kind {
+        EntryKind::Created(created) => adds(&created.members),
+        EntryKind::Members(change) => adds(&change.add),
+        _ => false,
+    }
+}
+
+fn removes_alice(entry: &Entry) -> bool {
+    matches!(&entry.kind, EntryKind::Members(change) if change.remove.contains(&alice()))
+}
