@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use world::{Step, World};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_500, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_the_network_does_the_client_ends_equal_to_the_server(
@@ -46,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u16>().prop_map(Step::Cut),
         6 => Just(Step::Connect),
         5 => (1..1_500_u64).prop_map(Step::Wait),
+        2 => Just(Step::Heads),
         3 => any::<u8>().prop_map(Step::Refuse),
         1 => any::<u8>().prop_map(Step::RestoreBackup),
         1 => Just(Step::RestartClient),

@@ -6,16 +6,16 @@ use chat_proto::sync::Event;
 use chat_proto::{ChannelId, ClientId, Entry, Seq};
 
 #[derive(Default)]
-pub struct Application {
-    pub logs: BTreeMap<ChannelId, Vec<Entry>>,
+pub(crate) struct Application {
+    pub(crate) logs: BTreeMap<ChannelId, Vec<Entry>>,
     /// Where a log may go on after a gap.
     gaps: BTreeMap<ChannelId, Seq>,
-    pub acknowledged: BTreeSet<ClientId>,
-    pub rejected: BTreeSet<ClientId>,
+    pub(crate) acknowledged: BTreeSet<ClientId>,
+    pub(crate) rejected: BTreeSet<ClientId>,
 }
 
 impl Application {
-    pub fn take(&mut self, event: Event) {
+    pub(crate) fn take(&mut self, event: Event) {
         match event {
             Event::Entry { channel, entry } => {
                 let log = self.logs.entry(channel).or_default();

@@ -1,13 +1,14 @@
 //! A server as the protocol describes it: a log for each channel, one user's membership and marks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chat_proto::channel::mark_after_own_message;
 use chat_proto::entry::{Created, MemberRole, MembersChange, Message};
 use chat_proto::wire::{
-    Answer, ClientFrame, ClientOp, EntryPush, Gap, HelloAnswer, Mark, PullAnswer, PullQuery, Push,
-    SendAnswer, SendMessage, ServerFrame, Summary, SyncAnswer, SyncQuery, Target,
+    Answer, ChannelHead, ClientFrame, ClientOp, EntryPush, Gap, HeadsPush, HelloAnswer, Mark,
+    PullAnswer, PullQuery, Push, SendAnswer, SendMessage, ServerFrame, Summary, SyncAnswer,
+    SyncQuery, Target,
 };
 use chat_proto::{
     Body, ChannelId, ChannelType, ClientId, Code, DeviceId, Entry, EntryKind, Epoch, Head, History,
@@ -15,26 +16,26 @@ use chat_proto::{
 };
 use uuid::Uuid;
 
-pub const CHANNELS: usize = 4;
+pub(crate) const CHANNELS: usize = 4;
 /// The last channel is the direct one with bob; it begins with the first message.
-pub const DIRECT: usize = CHANNELS - 1;
+pub(crate) const DIRECT: usize = CHANNELS - 1;
 const PULL_ENTRIES_MAX: usize = 3;
 const SYNC_CHANNELS_MAX: usize = 2;
 const SYNC_CURSORS_MAX: usize = 2;
 
-pub fn user(name: &str) -> UserId {
+pub(crate) fn user(name: &str) -> UserId {
     name.parse().expect("a good name")
 }
 
-pub fn alice() -> UserId {
+pub(crate) fn alice() -> UserId {
     user("alice")
 }
 
-pub fn device() -> DeviceId {
+pub(crate) fn device() -> DeviceId {
     DeviceId::from_uuid(Uuid::from_u128(1))
 }
 
-pub fn channel_id(index: usize) -> ChannelId {
+pub(crate) fn channel_id(index: usize) -> ChannelId {
     if index == DIRECT {
         ChannelId::direct(&alice(), &user("bob"))
     } else {
@@ -43,29 +44,32 @@ pub fn channel_id(index: usize) -> ChannelId {
 }
 
 #[derive(Default)]
-pub struct Log {
-    pub entries: Vec<Entry>,
-    pub is_member: bool,
-    pub visible_from: Seq,
-    pub read: Head,
+pub(crate) struct Log {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) is_member: bool,
+    pub(crate) visible_from: Seq,
+    pub(crate) read: Head,
     changed_at: u64,
     left_at: Option<u64>,
 }
 
-pub struct Server {
-    pub epoch: Epoch,
-    pub logs: Vec<Log>,
+pub(crate) struct Server {
+    pub(crate) epoch: Epoch,
+    pub(crate) logs: Vec<Log>,
     clock: u64,
     names: u64,
     /// How the next requests that can fail for now do.
-    pub refusals: VecDeque<Refusal>,
+    pub(crate) refusals: VecDeque<Refusal>,
     /// The session's lane rule: after a send failed for now, others wait for it.
     blocked: Vec<Option<ClientId>>,
     attached: bool,
+    /// Commands that were refused for good at least once. A refusal is not remembered: where its answer was lost, the
+    /// retry is decided anew, behind what came later.
+    pub(crate) turned_away: BTreeSet<ClientId>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     Unavailable,
     UnknownButDone,
     UnknownAndNotDone,
@@ -73,11 +77,11 @@ pub enum Refusal {
 }
 
 impl Log {
-    pub fn head(&self) -> Head {
+    pub(crate) fn head(&self) -> Head {
         self.entries.last().map_or(Head::EMPTY, Entry::head)
     }
 
-    pub fn visible(&self) -> &[Entry] {
+    pub(crate) fn visible(&self) -> &[Entry] {
         let from = usize::try_from(self.visible_from.0.max(1)).expect("small") - 1;
         &self.entries[from.min(self.entries.len())..]
     }
@@ -92,7 +96,7 @@ impl Log {
 }
 
 impl Server {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             epoch: Epoch::from_uuid(Uuid::from_u128(1)),
             logs: (0..CHANNELS).map(|_| Log::default()).collect(),
@@ -101,24 +105,25 @@ impl Server {
             refusals: VecDeque::new(),
             blocked: vec![None; CHANNELS],
             attached: false,
+            turned_away: BTreeSet::new(),
         }
     }
 
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.attached = false;
         self.blocked = vec![None; CHANNELS];
     }
 
     /// A backup is restored: the newest entries are gone, and the epoch is another.
-    pub fn restore_backup(&mut self, lost: usize) {
+    pub(crate) fn restore_backup(&mut self, lost: usize) {
         self.epoch = Epoch::from_uuid(Uuid::from_u128(self.epoch.as_uuid().as_u128() + 1));
         self.tick();
         for log in &mut self.logs {
             let kept = log.entries.len().saturating_sub(lost);
             log.entries.truncate(kept);
             log.changed_at = self.clock;
-            let joined_at = log.entries.iter().rposition(|entry| adds_alice(entry));
-            let left_at = log.entries.iter().rposition(|entry| removes_alice(entry));
+            let joined_at = log.entries.iter().rposition(adds_alice);
+            let left_at = log.entries.iter().rposition(removes_alice);
             log.is_member = joined_at > left_at;
             log.visible_from = Seq(log.visible_from.0.min(kept as u64).max(1));
             log.read = log.read.min(log.head());
@@ -126,7 +131,7 @@ impl Server {
         }
     }
 
-    pub fn post(&mut self, index: usize) -> Vec<Push> {
+    pub(crate) fn post(&mut self, index: usize) -> Vec<Push> {
         let mut pushes = Vec::new();
         if self.logs[index].entries.is_empty() {
             pushes.extend(self.create(index, &user("bob")));
@@ -138,7 +143,7 @@ impl Server {
         pushes
     }
 
-    pub fn remove(&mut self, index: usize) -> Vec<Push> {
+    pub(crate) fn remove(&mut self, index: usize) -> Vec<Push> {
         if index == DIRECT || !self.logs[index].is_member {
             return Vec::new();
         }
@@ -154,7 +159,7 @@ impl Server {
         pushes
     }
 
-    pub fn add(&mut self, index: usize, all: bool) -> Vec<Push> {
+    pub(crate) fn add(&mut self, index: usize, all: bool) -> Vec<Push> {
         if index == DIRECT || self.logs[index].is_member {
             return Vec::new();
         }
@@ -178,8 +183,19 @@ impl Server {
         pushes
     }
 
-    /// The answer to a frame, and what is pushed because of it to the connection that sent it.
-    pub fn serve(&mut self, frame: ClientFrame) -> Option<ServerFrame> {
+    pub(crate) fn heads(&self) -> Option<Push> {
+        let channels = (0..CHANNELS)
+            .filter(|index| self.logs[*index].is_member)
+            .map(|index| ChannelHead {
+                channel: channel_id(index),
+                head: self.logs[index].head(),
+            })
+            .collect();
+        self.attached.then_some(Push::Heads(HeadsPush { channels }))
+    }
+
+    /// The answer to a frame.
+    pub(crate) fn serve(&mut self, frame: ClientFrame) -> Option<ServerFrame> {
         let (id, op) = match frame {
             ClientFrame::Hello { id, .. } => {
                 self.attached = true;
@@ -257,6 +273,9 @@ impl Server {
             }
             None => self.accept(index, channel, message),
         };
+        if matches!(&result, Err(rejection) if !rejection.code.is_transient()) {
+            self.turned_away.insert(message.client_id);
+        }
         self.blocked[index] = match &result {
             Err(rejection) if rejection.code.is_transient() => Some(message.client_id),
             Ok(_) | Err(_) => None,

@@ -15,7 +15,7 @@ use crate::client::Application;
 use crate::server::{CHANNELS, DIRECT, Refusal, Server, channel_id, user};
 
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// Bob says something.
     Post(usize),
     /// The client's user says something.
@@ -36,6 +36,8 @@ pub enum Step {
     Cut(u16),
     Connect,
     Wait(u64),
+    /// The server tells the heads of all logs, as after entries were left out.
+    Heads,
     /// The next request that can fail for now does.
     Refuse(u8),
     RestoreBackup(u8),
@@ -43,7 +45,7 @@ pub enum Step {
     GoAway(u16),
 }
 
-pub struct World {
+pub(crate) struct World {
     settings: Settings,
     machine: SyncMachine,
     application: Application,
@@ -68,7 +70,7 @@ fn hello() -> Hello {
 }
 
 impl World {
-    pub fn new(entries_per_channel: u32) -> Self {
+    pub(crate) fn new(entries_per_channel: u32) -> Self {
         let mut settings = Settings::default();
         settings.entries_per_channel = entries_per_channel;
         Self {
@@ -91,7 +93,7 @@ impl World {
         }
     }
 
-    pub fn take(&mut self, step: Step) {
+    pub(crate) fn take(&mut self, step: Step) {
         match step {
             Step::Post(index) => {
                 let pushes = self.server.post(index);
@@ -143,6 +145,7 @@ impl World {
                 self.now_ms += ms;
                 self.machine.tick(self.now_ms);
             }
+            Step::Heads => self.pushes.extend(self.server.heads()),
             Step::Refuse(kind) => self.server.refusals.push_back(match kind % 4 {
                 0 => Refusal::Unavailable,
                 1 => Refusal::UnknownButDone,
@@ -174,7 +177,7 @@ impl World {
     }
 
     /// From here on nothing is lost, repeated, reordered or refused, until nothing is left to do.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.server.refusals.clear();
         self.cut(0);
         for _ in 0..10_000 {
@@ -195,7 +198,7 @@ impl World {
         panic!("the client never comes to rest");
     }
 
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         for index in 0..CHANNELS {
             let (channel, log) = (channel_id(index), &self.server.logs[index]);
             let told = self
@@ -268,6 +271,7 @@ impl World {
                 .entries
                 .iter()
                 .filter_map(|entry| entry.as_message())
+                .filter(|m| !self.server.turned_away.contains(&m.client_id))
                 .filter_map(|m| self.sent.iter().position(|(id, _)| *id == m.client_id))
                 .collect();
             assert!(
@@ -281,9 +285,8 @@ impl World {
         let number = self.sent.len() as u128 + 1;
         let client_id = ClientId::from_uuid(Uuid::from_u128(number));
         // Both spellings of the direct channel are one lane.
-        let to = if index == DIRECT && number % 2 == 0 {
-            Target::User(user("bob"))
-        } else if index == DIRECT && self.machine.cursor(channel_id(DIRECT)).is_none() {
+        let is_first = self.machine.cursor(channel_id(index)).is_none();
+        let to = if index == DIRECT && (is_first || number.is_multiple_of(2)) {
             Target::User(user("bob"))
         } else {
             Target::Channel(channel_id(index))
