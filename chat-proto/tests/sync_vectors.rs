@@ -3,7 +3,7 @@
 //!
 //! A script has `settings`, the `stored` snapshot if the client was here before, and `steps`: `do` names one input,
 //! `expect` lists the outputs in their order and `deadline` is when the machine wants to be called next. The point in
-//! time of a step is `now`, as before if absent. With `CHAT_WRITE_VECTORS=1` the expectations are written anew, for a
+//! time of a step is `now`, as before if absent. With `CHAT_VECTORS=write` the expectations are written anew, for a
 //! person to read before they are committed.
 
 use std::fs;
@@ -91,7 +91,7 @@ fn run(file: &Path) {
     };
     let stored = script.stored.clone().unwrap_or_default();
     let mut machine = SyncMachine::restore(settings, hello, stored);
-    let write = std::env::var_os("CHAT_WRITE_VECTORS").is_some();
+    let write = std::env::var("CHAT_VECTORS").is_ok_and(|value| value == "write");
     let mut now = 0;
     for (number, step) in script.steps.iter_mut().enumerate() {
         now = step.now.unwrap_or(now);
