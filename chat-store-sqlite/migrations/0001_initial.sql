@@ -1,0 +1,141 @@
+-- Facts about the file itself: its epoch and generation.
+CREATE TABLE meta (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One small row a channel, written with every append. `id` is the short name that all other tables use.
+CREATE TABLE channels (
+    id               INTEGER NOT NULL PRIMARY KEY,
+    uuid             BLOB    NOT NULL UNIQUE,
+    head_seq         INTEGER NOT NULL,
+    head_n           INTEGER NOT NULL,
+    head_message     INTEGER NOT NULL,
+    last_at          INTEGER NOT NULL,
+    last_message_seq INTEGER NOT NULL
+) STRICT;
+
+-- What changes only with an entry that is not a message; `snapshot` is JSON without members.
+CREATE TABLE channel_states (
+    channel      INTEGER NOT NULL PRIMARY KEY,
+    direct       INTEGER NOT NULL,
+    large        INTEGER NOT NULL,
+    member_count INTEGER NOT NULL,
+    snapshot     BLOB    NOT NULL
+) STRICT;
+
+-- The message entries of all logs. They are apart from the other entries, so that a page of history reads nothing
+-- but messages, and an append touches one page of one tree. `form` says how `body` is to be read: 0 is the text
+-- itself, 1 is JSON; without a body both are NULL. `content` is the hash of the entry's key, NULL without key.
+CREATE TABLE messages (
+    channel   INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    n         INTEGER NOT NULL,
+    message   INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    sender    TEXT    NOT NULL,
+    device    BLOB,
+    client_id BLOB    NOT NULL,
+    content   BLOB,
+    detail    BLOB,
+    form      INTEGER,
+    body      BLOB,
+    PRIMARY KEY (channel, seq)
+) STRICT, WITHOUT ROWID;
+
+-- All other entries. `client_id` and `content` are the key, NULL without key; `detail` is JSON.
+CREATE TABLE events (
+    channel   INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    n         INTEGER NOT NULL,
+    message   INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    sender    TEXT    NOT NULL,
+    device    BLOB,
+    client_id BLOB,
+    content   BLOB,
+    kind      TEXT    NOT NULL,
+    detail    BLOB    NOT NULL,
+    PRIMARY KEY (channel, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Every key of every log, for ever: what makes a send happen once.
+CREATE TABLE keys (
+    channel   INTEGER NOT NULL,
+    sender    TEXT    NOT NULL,
+    client_id BLOB    NOT NULL,
+    seq       INTEGER NOT NULL,
+    PRIMARY KEY (channel, sender, client_id)
+) STRICT, WITHOUT ROWID;
+
+-- Who is in which channel, and how far they have read. Roles: 0 guest, 1 member, 2 admin, 3 owner.
+CREATE TABLE members (
+    channel       INTEGER NOT NULL,
+    user          TEXT    NOT NULL,
+    role          INTEGER NOT NULL,
+    joined        INTEGER NOT NULL,
+    visible_from  INTEGER NOT NULL,
+    read_seq      INTEGER NOT NULL,
+    read_n        INTEGER NOT NULL,
+    delivered_seq INTEGER NOT NULL,
+    delivered_n   INTEGER NOT NULL,
+    active_at     INTEGER NOT NULL,
+    PRIMARY KEY (channel, user)
+) STRICT, WITHOUT ROWID;
+
+-- A user's channels.
+CREATE INDEX members_by_user ON members (user, channel);
+
+-- Who has been there longest in which role.
+CREATE INDEX members_by_standing ON members (channel, role, joined, user);
+
+-- Channels that a user was in and is not.
+CREATE TABLE left_channels (
+    user    TEXT    NOT NULL,
+    channel INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (user, channel)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that name a user; counted behind the user's read mark.
+CREATE TABLE mentions (
+    channel INTEGER NOT NULL,
+    user    TEXT    NOT NULL,
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (channel, user, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE users (
+    user       TEXT    NOT NULL PRIMARY KEY,
+    name       TEXT,
+    created_at INTEGER NOT NULL,
+    user_seq   INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- `name` is NULL until a log-in tells it; `client` is the program that was seen first.
+CREATE TABLE devices (
+    user       TEXT    NOT NULL,
+    device     BLOB    NOT NULL,
+    name       TEXT,
+    platform   TEXT    NOT NULL,
+    client     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    seen_at    INTEGER NOT NULL,
+    PRIMARY KEY (user, device)
+) STRICT, WITHOUT ROWID;
+
+-- Log-in names, which are never given up.
+CREATE TABLE accounts (
+    user          TEXT    NOT NULL PRIMARY KEY,
+    password_hash TEXT    NOT NULL,
+    created_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+    user       TEXT    NOT NULL,
+    device     BLOB    NOT NULL,
+    hash       BLOB    NOT NULL UNIQUE,
+    at         INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (user, device)
+) STRICT, WITHOUT ROWID;

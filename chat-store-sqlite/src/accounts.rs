@@ -1,0 +1,66 @@
+//! Accounts and tokens of the reference server.
+
+use async_trait::async_trait;
+use chat_core::ports::{Account, Accounts, NewAccount, NewToken, PortError, TokenHash, TokenOwner};
+use chat_proto::{DeviceId, Timestamp, UserId};
+
+use crate::decode::Fields;
+use crate::sql::accounts as sql;
+use crate::sql::rows::Binds;
+use crate::store::SqliteStore;
+use crate::writer::PersonWrite;
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn sign_up(&self, account: NewAccount) -> Result<bool, PortError> {
+        self.writer
+            .person("accounts.sign_up", PersonWrite::SignUp(account))
+            .await
+    }
+
+    async fn account(&self, user: &UserId) -> Result<Option<Account>, PortError> {
+        const OP: &str = "accounts.account";
+        let mut binds = Binds::default();
+        binds.add(user.as_str());
+        let row = self.readers.first(OP, sql::ACCOUNT, binds).await?;
+        row.map(|row| {
+            Ok(Account::new(
+                user.clone(),
+                Fields::new(&row, OP).value("password_hash")?,
+            ))
+        })
+        .transpose()
+    }
+
+    async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
+        self.writer
+            .person("accounts.store_token", PersonWrite::StoreToken(token))
+            .await
+            .map(drop)
+    }
+
+    async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
+        const OP: &str = "accounts.token_owner";
+        let mut binds = Binds::default();
+        binds.add(hash.0.as_slice());
+        let row = self.readers.first(OP, sql::TOKEN_OWNER, binds).await?;
+        row.map(|row| {
+            let fields = Fields::new(&row, OP);
+            Ok(TokenOwner {
+                user: fields.user("user")?,
+                device: fields.device("device")?,
+                expires_at: Timestamp(fields.number("expires_at")?),
+                name: fields.value("name")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
+        let write = PersonWrite::Revoke {
+            user: user.clone(),
+            device,
+        };
+        self.writer.person("accounts.revoke", write).await
+    }
+}

@@ -1,0 +1,180 @@
+//! From rows to the types of chat.
+
+use chat_core::ports::FoundKey;
+use chat_core::ports::PortError;
+use chat_proto::channel::{CommandKey, ContentHash, Member, Snapshot};
+use chat_proto::{
+    Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Role, Seq,
+    Timestamp, UserId,
+};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+
+/// A body that is the text itself.
+pub(crate) const FORM_TEXT: i64 = 0;
+/// A body as JSON.
+pub(crate) const FORM_JSON: i64 = 1;
+
+/// A row with the operation that read it, for errors that say where.
+pub(crate) struct Fields<'r> {
+    row: &'r SqliteRow,
+    op: &'static str,
+}
+
+impl<'r> Fields<'r> {
+    pub(crate) fn new(row: &'r SqliteRow, op: &'static str) -> Self {
+        Self { row, op }
+    }
+
+    pub(crate) fn value<T: Decode<'r, Sqlite> + Type<Sqlite>>(
+        &self,
+        column: &str,
+    ) -> Result<T, PortError> {
+        self.row
+            .try_get(column)
+            .map_err(|error| self.corrupt(error))
+    }
+
+    /// A number that was stored from an unsigned one.
+    pub(crate) fn number(&self, column: &str) -> Result<u64, PortError> {
+        // The bits are kept: names of entries may use all 64 of them.
+        self.value::<i64>(column).map(i64::cast_unsigned)
+    }
+
+    pub(crate) fn head(&self, seq: &str, n: &str) -> Result<Head, PortError> {
+        Ok(Head::new(self.number(seq)?, self.number(n)?))
+    }
+
+    pub(crate) fn user(&self, column: &str) -> Result<UserId, PortError> {
+        self.value::<&str>(column)?
+            .parse()
+            .map_err(|rejection: chat_proto::Rejection| self.corrupt(rejection.message))
+    }
+
+    pub(crate) fn channel(&self, column: &str) -> Result<ChannelId, PortError> {
+        ChannelId::from_slice(self.value(column)?)
+            .map_err(|rejection| self.corrupt(rejection.message))
+    }
+
+    pub(crate) fn device(&self, column: &str) -> Result<DeviceId, PortError> {
+        DeviceId::from_slice(self.value(column)?)
+            .map_err(|rejection| self.corrupt(rejection.message))
+    }
+
+    pub(crate) fn member(&self) -> Result<Member, PortError> {
+        Ok(Member {
+            role: role_of(self.value("role")?).ok_or_else(|| self.corrupt("no such role"))?,
+            joined: Seq(self.number("joined")?),
+            visible_from: Seq(self.number("visible_from")?),
+        })
+    }
+
+    pub(crate) fn entry(&self) -> Result<Entry, PortError> {
+        let device = match self.value::<Option<&[u8]>>("device")? {
+            Some(_) => Some(self.device("device")?),
+            None => None,
+        };
+        Ok(Entry {
+            seq: Seq(self.number("seq")?),
+            n: Ordinal(self.number("n")?),
+            message: MessageId(self.number("message")?),
+            at: Timestamp(self.number("at")?),
+            from: self.user("sender")?,
+            device,
+            kind: self.kind()?,
+        })
+    }
+
+    fn kind(&self) -> Result<EntryKind, PortError> {
+        let detail = self.value::<Option<&[u8]>>("detail")?.unwrap_or_default();
+        let kind = match self.value::<Option<&str>>("kind")? {
+            Some(kind) => EntryKind::from_detail(kind, None, None, detail),
+            None => EntryKind::from_detail("message", self.client_id()?, self.body()?, detail),
+        };
+        kind.map_err(|error| self.corrupt(error))
+    }
+
+    fn body(&self) -> Result<Option<Body>, PortError> {
+        let Some(bytes) = self.value::<Option<&[u8]>>("body")? else {
+            return Ok(None);
+        };
+        match self.value::<i64>("form")? {
+            FORM_TEXT => {
+                let text = std::str::from_utf8(bytes).map_err(|error| self.corrupt(error))?;
+                Ok(Some(Body::text(text)))
+            }
+            FORM_JSON => serde_json::from_slice(bytes)
+                .map(Some)
+                .map_err(|error| self.corrupt(error)),
+            _ => Err(self.corrupt("no such form of a body")),
+        }
+    }
+
+    fn client_id(&self) -> Result<Option<ClientId>, PortError> {
+        self.value::<Option<&[u8]>>("client_id")?
+            .map(ClientId::from_slice)
+            .transpose()
+            .map_err(|rejection| self.corrupt(rejection.message))
+    }
+
+    /// The key of the entry, if it has one.
+    pub(crate) fn key(&self) -> Result<Option<CommandKey>, PortError> {
+        let (client_id, content) = (self.client_id()?, self.value::<Option<&[u8]>>("content")?);
+        let (Some(client_id), Some(content)) = (client_id, content) else {
+            return Ok(None);
+        };
+        Ok(Some(CommandKey {
+            client_id,
+            content: self.content_hash(content)?,
+        }))
+    }
+
+    pub(crate) fn found_key(&self) -> Result<FoundKey, PortError> {
+        Ok(FoundKey {
+            seq: Seq(self.number("seq")?),
+            n: Ordinal(self.number("n")?),
+            message: MessageId(self.number("message")?),
+            at: Timestamp(self.number("at")?),
+            content: self.content_hash(self.value("content")?)?,
+        })
+    }
+
+    fn content_hash(&self, bytes: &[u8]) -> Result<ContentHash, PortError> {
+        bytes
+            .try_into()
+            .map(ContentHash::from_bytes)
+            .map_err(|_| self.corrupt("a hash has 16 bytes"))
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, PortError> {
+        serde_json::from_slice(self.value("snapshot")?).map_err(|error| self.corrupt(error))
+    }
+
+    pub(crate) fn corrupt(
+        &self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> PortError {
+        PortError::corrupt(self.op).with_source(source)
+    }
+}
+
+/// A role as rows keep it; its order is that of the roles.
+pub(crate) fn role_number(role: Role) -> i64 {
+    match role {
+        Role::Guest => 0,
+        Role::Member => 1,
+        Role::Admin => 2,
+        Role::Owner => 3,
+    }
+}
+
+pub(crate) fn role_of(number: i64) -> Option<Role> {
+    [Role::Guest, Role::Member, Role::Admin, Role::Owner]
+        .into_iter()
+        .find(|role| role_number(*role) == number)
+}
+
+/// A bound of a range: what lies beyond every stored number is the same as the highest.
+pub(crate) fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,180 @@
+//! Statements over logs and members.
+
+use super::rows::Pattern;
+
+/// Index: `channels.uuid`.
+pub(crate) static FIND_CHANNELS: Pattern = Pattern::new(
+    "SELECT id, uuid, head_seq, head_n FROM channels WHERE uuid IN (",
+    "?",
+    ")",
+);
+
+/// A key that is there already is left out, which the count of changed rows tells. Index: the primary key.
+pub(crate) static INSERT_KEYS: Pattern = Pattern::new(
+    "INSERT OR IGNORE INTO keys (channel, sender, client_id, seq) VALUES",
+    "(?, ?, ?, ?)",
+    "",
+);
+
+/// The entries under these keys; `place` is the caller's. Index: the primary keys.
+pub(crate) static FIND_KEYS: Pattern = Pattern::new(
+        "WITH wanted (place, channel, sender, client_id) AS (VALUES",
+        "(?, ?, ?, ?)",
+        ")
+         SELECT wanted.place, keys.seq, coalesce(m.n, e.n) AS n, coalesce(m.message, e.message) AS message,
+                coalesce(m.at, e.at) AS at, coalesce(m.content, e.content) AS content
+         FROM wanted
+         JOIN keys ON keys.channel = wanted.channel AND keys.sender = wanted.sender AND keys.client_id = wanted.client_id
+         LEFT JOIN messages m ON m.channel = keys.channel AND m.seq = keys.seq
+         LEFT JOIN events e ON e.channel = keys.channel AND e.seq = keys.seq",
+);
+
+pub(crate) static INSERT_MESSAGES: Pattern = Pattern::new(
+        "INSERT INTO messages
+         (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body) VALUES",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "",
+);
+
+pub(crate) static INSERT_EVENTS: Pattern = Pattern::new(
+    "INSERT INTO events
+         (channel, seq, n, message, at, sender, device, client_id, content, kind, detail) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
+
+/// New channels begin, known ones get another head. Index: the primary key.
+pub(crate) static UPSERT_CHANNELS: Pattern = Pattern::new(
+    "INSERT INTO channels (id, uuid, head_seq, head_n, head_message, last_at, last_message_seq) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?)",
+    "ON CONFLICT (id) DO UPDATE SET
+             head_seq = excluded.head_seq,
+             head_n = excluded.head_n,
+             head_message = max(head_message, excluded.head_message),
+             last_at = max(last_at, excluded.last_at),
+             last_message_seq = max(last_message_seq, excluded.last_message_seq)",
+);
+
+pub(crate) static UPSERT_STATES: Pattern = Pattern::new(
+    "INSERT OR REPLACE INTO channel_states (channel, direct, large, member_count, snapshot) VALUES",
+    "(?, ?, ?, ?, ?)",
+    "",
+);
+
+/// A member begins with everything read up to the adding entry.
+pub(crate) static INSERT_MEMBERS: Pattern = Pattern::new(
+        "INSERT OR REPLACE INTO members
+         (channel, user, role, joined, visible_from, read_seq, read_n, delivered_seq, delivered_n, active_at) VALUES",
+        "(?, ?, ?, ?, ?, ?, ?, 0, 0, 0)",
+        "",
+);
+
+/// Index: the primary key of `members`.
+pub(crate) static DELETE_MEMBERS: Pattern = Pattern::new(
+    "DELETE FROM members WHERE (channel, user) IN (VALUES",
+    "(?, ?)",
+    ")",
+);
+
+/// Index: the primary key of `members`.
+pub(crate) static UPDATE_ROLES: Pattern = Pattern::new(
+    "WITH changed (channel, user, role) AS (VALUES",
+    "(?, ?, ?)",
+    ")
+         UPDATE members SET role = changed.role FROM changed
+         WHERE members.channel = changed.channel AND members.user = changed.user",
+);
+
+pub(crate) static INSERT_LEFT: Pattern = Pattern::new(
+    "INSERT OR REPLACE INTO left_channels (user, channel, at) VALUES",
+    "(?, ?, ?)",
+    "",
+);
+
+/// Index: the primary key of `left_channels`.
+pub(crate) static DELETE_LEFT: Pattern = Pattern::new(
+    "DELETE FROM left_channels WHERE (user, channel) IN (VALUES",
+    "(?, ?)",
+    ")",
+);
+
+pub(crate) static INSERT_MENTIONS: Pattern = Pattern::new(
+    "INSERT OR IGNORE INTO mentions (channel, user, seq) VALUES",
+    "(?, ?, ?)",
+    "",
+);
+
+/// Indexes: `channels.uuid`, the primary keys of `channel_states` and `members`.
+pub(crate) const LOAD: &str = "
+    SELECT c.head_seq, c.head_n, c.head_message, c.last_at, s.snapshot,
+           CASE WHEN s.large = 0 THEN (
+               SELECT json_group_array(json_array(m.user, m.role, m.joined, m.visible_from))
+               FROM members m WHERE m.channel = c.id
+           ) END AS members
+    FROM channels c LEFT JOIN channel_states s ON s.channel = c.id
+    WHERE c.uuid = ?1";
+
+/// Index: `channels.uuid`.
+pub(crate) const HEADS: &str = "
+    SELECT uuid, head_seq, head_n FROM channels
+    WHERE uuid IN (SELECT unhex(value) FROM json_each(?1))";
+
+/// Index: `channels.uuid`.
+pub(crate) const HEAD: &str = "SELECT id, head_seq, head_n FROM channels WHERE uuid = ?1";
+
+/// Both halves come in the order of their primary keys and are merged.
+pub(crate) const ENTRIES: &str = "
+    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
+    FROM messages WHERE channel = ?1 AND seq > ?2 AND seq <= ?3
+    UNION ALL
+    SELECT seq, n, message, at, sender, device, client_id, content, kind, detail, NULL, NULL
+    FROM events WHERE channel = ?1 AND seq > ?2 AND seq <= ?3
+    ORDER BY seq";
+
+/// Indexes: `channels.uuid`, the primary key of `messages`.
+pub(crate) const OLDEST_MESSAGES: &str = "
+    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
+    FROM messages
+    WHERE channel = (SELECT id FROM channels WHERE uuid = ?1) AND seq > ?2 AND seq < ?3
+    ORDER BY seq LIMIT ?4";
+
+/// As the oldest, from the other end.
+pub(crate) const NEWEST_MESSAGES: &str = "
+    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
+    FROM messages
+    WHERE channel = (SELECT id FROM channels WHERE uuid = ?1) AND seq > ?2 AND seq < ?3
+    ORDER BY seq DESC LIMIT ?4";
+
+/// Indexes: `channels.uuid`, the primary keys of `keys`, `messages` and `events`.
+pub(crate) const FIND_KEY: &str = "
+    SELECT keys.seq, coalesce(m.n, e.n) AS n, coalesce(m.message, e.message) AS message,
+           coalesce(m.at, e.at) AS at, coalesce(m.content, e.content) AS content
+    FROM keys
+    LEFT JOIN messages m ON m.channel = keys.channel AND m.seq = keys.seq
+    LEFT JOIN events e ON e.channel = keys.channel AND e.seq = keys.seq
+    WHERE keys.channel = (SELECT id FROM channels WHERE uuid = ?1)
+      AND keys.sender = ?2 AND keys.client_id = ?3 AND keys.seq > ?4 AND keys.seq <= ?5";
+
+/// One row without a user where the page is empty. Indexes: `channels.uuid`, the primary key of `members`.
+pub(crate) const MEMBERS: &str = "
+    SELECT c.head_seq, m.user, m.role, m.joined, m.visible_from
+    FROM channels c LEFT JOIN members m ON m.channel = c.id AND m.user > ?2
+    WHERE c.uuid = ?1
+    ORDER BY m.user LIMIT ?3";
+
+/// One row without a user where none is a member. Indexes: `channels.uuid`, the primary key of `members`.
+pub(crate) const MEMBERSHIPS: &str = "
+    SELECT c.head_seq, m.user, m.role, m.joined, m.visible_from
+    FROM channels c
+    LEFT JOIN members m ON m.channel = c.id AND m.user IN (SELECT value FROM json_each(?2))
+    WHERE c.uuid = ?1";
+
+/// Admins before members, the longest-standing first; never guests. Indexes: `channels.uuid`, `members_by_standing`.
+pub(crate) const SUCCESSOR: &str = "
+    WITH c AS (SELECT id FROM channels WHERE uuid = ?1)
+    SELECT coalesce(
+        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 2 AND user <> ?2
+         ORDER BY joined, user LIMIT 1),
+        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 1 AND user <> ?2
+         ORDER BY joined, user LIMIT 1)
+    ) AS user";

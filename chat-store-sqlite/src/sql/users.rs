@@ -1,0 +1,26 @@
+//! Statements over users and devices; all by primary key.
+
+/// The first sight makes the row; later ones change nothing.
+pub(crate) const INSERT_USER: &str = "
+    INSERT INTO users (user, name, created_at) VALUES (?1, ?2, ?3) ON CONFLICT (user) DO NOTHING";
+
+pub(crate) const DEVICE_SEEN: &str = "
+    INSERT INTO devices (user, device, name, platform, client, created_at, seen_at)
+    VALUES (?1, ?2, NULL, '', ?3, ?4, ?4)
+    ON CONFLICT (user, device) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)";
+
+pub(crate) const DEVICE_NAMED: &str = "
+    INSERT INTO devices (user, device, name, platform, client, created_at, seen_at)
+    VALUES (?1, ?2, ?3, ?4, '', ?5, ?5)
+    ON CONFLICT (user, device) DO UPDATE SET
+        name = excluded.name, platform = excluded.platform, seen_at = max(seen_at, excluded.seen_at)";
+
+pub(crate) const FORGET_DEVICE: &str = "DELETE FROM devices WHERE user = ?1 AND device = ?2";
+
+pub(crate) const PROFILE: &str = "SELECT user, name, created_at FROM users WHERE user = ?1";
+
+pub(crate) const DEVICES: &str = "
+    SELECT device, coalesce(name, client) AS name, platform, created_at, seen_at
+    FROM devices WHERE user = ?1 ORDER BY created_at, device";
+
+pub(crate) const USER_SEQ: &str = "SELECT user_seq FROM users WHERE user = ?1";

@@ -1,0 +1,214 @@
+//! The appends of one transaction: keys, entries, heads and what hangs on them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chat_core::ports::{AppendOutcome, FoundKey, PortError, PortErrorKind, Retry};
+use chat_proto::{ChannelId, Seq};
+use sqlx::Executor;
+use sqlx::sqlite::SqliteConnection;
+
+use super::known::{Known, KnownChannels};
+use super::plan::{Heads, Plan};
+use super::prepare::PreparedAppend;
+use super::rows::WantedKey;
+use crate::decode::Fields;
+use crate::error::WriteFailure;
+use crate::sql::{inbox, messages, meta};
+
+/// An append and its place in the batch.
+pub(super) type Placed<'a> = (usize, &'a PreparedAppend);
+
+/// What becomes of the appends, by their places, if the transaction commits.
+type Outcomes = BTreeMap<usize, Result<AppendOutcome, WriteFailure>>;
+
+/// What a transaction has appended.
+pub(super) struct Appended {
+    pub(super) outcomes: Outcomes,
+    /// What the writer knows of the channels if it commits.
+    pub(super) heads: Heads,
+}
+
+/// Writes appends in a transaction that has begun.
+pub(super) struct AppendStep<'w> {
+    pub(super) db: &'w mut SqliteConnection,
+    pub(super) known: &'w KnownChannels,
+    pub(super) last_channel: i64,
+}
+
+impl AppendStep<'_> {
+    pub(super) async fn run(mut self, appends: &[Placed<'_>]) -> Result<Appended, sqlx::Error> {
+        let mut heads = self.heads_of(appends).await?;
+        let outcomes = self.append_all(appends, &mut heads).await?;
+        Ok(Appended { outcomes, heads })
+    }
+
+    /// The keys and heads of the channels that are appended to.
+    async fn heads_of(&mut self, appends: &[Placed<'_>]) -> Result<Heads, sqlx::Error> {
+        let mut known = HashMap::with_capacity(appends.len());
+        let mut unknown = Vec::new();
+        for (_, append) in appends {
+            match self.known.find(append.channel) {
+                Some(found) => drop(known.insert(append.channel, found)),
+                None => unknown.push(append.channel),
+            }
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        for row in messages::FIND_CHANNELS.read(self.db, &unknown).await? {
+            let fields = Fields::new(&row, "writer.heads");
+            let found = Known {
+                key: fields.value("id").map_err(unreadable)?,
+                head: fields.head("head_seq", "head_n").map_err(unreadable)?,
+            };
+            known.insert(fields.channel("uuid").map_err(unreadable)?, found);
+        }
+        Ok(Heads {
+            known,
+            next_channel: self.last_channel,
+        })
+    }
+
+    async fn append_all(
+        &mut self,
+        appends: &[Placed<'_>],
+        heads: &mut Heads,
+    ) -> Result<Outcomes, sqlx::Error> {
+        let mut outcomes = Outcomes::new();
+        let mut plan = Plan::new(appends.iter().copied(), heads, false);
+        if !self.write_keys(&plan).await? {
+            // A retry, or a key that comes twice in this batch: begin again without those that the log holds.
+            self.db.execute(meta::ROLLBACK).await?;
+            self.db.execute(meta::BEGIN).await?;
+            *heads = self.heads_of(appends).await?;
+            for (place, (index, found)) in self.find_keys(appends, heads).await? {
+                outcomes.insert(place, Ok(AppendOutcome::KeyExists { index, found }));
+            }
+            let rest = appends
+                .iter()
+                .copied()
+                .filter(|(place, _)| !outcomes.contains_key(place));
+            plan = Plan::new(rest, heads, true);
+            if !self.write_keys(&plan).await? {
+                return Err(sqlx::Error::Protocol(
+                    "a key is there that no search finds".into(),
+                ));
+            }
+        }
+        self.write_rows(&mut plan).await?;
+        outcomes.extend(
+            plan.done
+                .into_iter()
+                .map(|(place, outcome)| (place, Ok(outcome))),
+        );
+        outcomes.extend(
+            plan.misuse
+                .into_iter()
+                .map(|place| (place, Err(ordinals_do_not_follow()))),
+        );
+        if !plan.late.is_empty() {
+            let late: Vec<_> = appends
+                .iter()
+                .copied()
+                .filter(|(place, _)| plan.late.contains(place))
+                .collect();
+            let mut found = self.find_keys(&late, heads).await?;
+            for (place, append) in late {
+                let outcome = match found.remove(&place) {
+                    Some((index, found)) => AppendOutcome::KeyExists { index, found },
+                    None => AppendOutcome::HeadMoved {
+                        head: head_of(heads, append.channel),
+                    },
+                };
+                outcomes.insert(place, Ok(outcome));
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes the keys; whether all of them were new.
+    async fn write_keys(&mut self, plan: &Plan<'_>) -> Result<bool, sqlx::Error> {
+        let written = messages::INSERT_KEYS.write(self.db, &plan.keys).await?;
+        Ok(written == plan.keys.len() as u64)
+    }
+
+    async fn write_rows(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
+        let db = &mut *self.db;
+        messages::INSERT_MESSAGES.write(db, &plan.messages).await?;
+        messages::INSERT_EVENTS.write(db, &plan.events).await?;
+        messages::INSERT_MENTIONS.write(db, &plan.mentions).await?;
+        messages::UPSERT_CHANNELS
+            .write(db, &plan.take_channels())
+            .await?;
+        messages::UPSERT_STATES
+            .write(db, &plan.take_states())
+            .await?;
+        let members = plan.take_members();
+        messages::INSERT_MEMBERS.write(db, &members.joined).await?;
+        messages::DELETE_LEFT.write(db, &members.back).await?;
+        messages::DELETE_MEMBERS.write(db, &members.gone).await?;
+        messages::INSERT_LEFT.write(db, &members.left).await?;
+        messages::UPDATE_ROLES.write(db, &members.roles).await?;
+        inbox::RAISE_OWN.write(db, &plan.own_marks).await?;
+        Ok(())
+    }
+
+    /// For each append of which the log holds a key: the first such record, and what the log holds.
+    async fn find_keys(
+        &mut self,
+        appends: &[Placed<'_>],
+        heads: &Heads,
+    ) -> Result<BTreeMap<usize, (usize, FoundKey)>, sqlx::Error> {
+        let (mut wanted, mut origins) = (Vec::new(), Vec::new());
+        for (place, append) in appends {
+            let Some(known) = heads.known.get(&append.channel) else {
+                continue;
+            };
+            for (index, entry) in append.entries.iter().enumerate() {
+                let Some((client_id, _)) = entry.key else {
+                    continue;
+                };
+                wanted.push(WantedKey {
+                    place: origins.len() as i64,
+                    channel: known.key,
+                    sender: Arc::clone(&entry.sender),
+                    client_id,
+                });
+                origins.push((*place, index));
+            }
+        }
+        let mut found: BTreeMap<usize, (usize, FoundKey)> = BTreeMap::new();
+        for row in messages::FIND_KEYS.read(self.db, &wanted).await? {
+            let fields = Fields::new(&row, "writer.find_keys");
+            let number = fields.number("place").map_err(unreadable)? as usize;
+            let Some(&(place, index)) = origins.get(number) else {
+                continue;
+            };
+            let key = fields.found_key().map_err(unreadable)?;
+            let first = found.entry(place).or_insert((index, key));
+            if index < first.0 {
+                *first = (index, key);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn head_of(heads: &Heads, channel: ChannelId) -> Seq {
+    heads
+        .known
+        .get(&channel)
+        .map_or(Seq(0), |known| known.head.seq)
+}
+
+fn ordinals_do_not_follow() -> WriteFailure {
+    WriteFailure {
+        kind: PortErrorKind::Misuse,
+        retry: Retry::Never,
+        why: "the first record's ordinal does not follow the head's".into(),
+    }
+}
+
+fn unreadable(error: PortError) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

@@ -1,0 +1,213 @@
+//! From an append to the values of its rows: checked and encoded before it queues, on its caller's task.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chat_core::ports::{Append, AppendRecord, PortError};
+use chat_proto::channel::{MemberChange, Snapshot};
+use chat_proto::{
+    Body, ChannelId, ChannelType, Entry, EntryKind, Head, Limits, Record, Seq, UserId,
+};
+
+use crate::decode::{FORM_JSON, FORM_TEXT, bound};
+
+const OP: &str = "messages.append";
+
+/// An append whose records are in order among themselves.
+#[derive(Debug)]
+pub(crate) struct PreparedAppend {
+    pub(super) channel: ChannelId,
+    pub(super) expected_head: Seq,
+    pub(super) entries: Vec<PreparedEntry>,
+    pub(super) state: Option<PreparedState>,
+    /// Roughly the bytes that it occupies.
+    pub(super) bytes: usize,
+}
+
+/// An entry as its row holds it.
+#[derive(Debug)]
+pub(super) struct PreparedEntry {
+    pub(super) head: Head,
+    pub(super) message: i64,
+    pub(super) at: i64,
+    pub(super) sender: Arc<str>,
+    pub(super) device: Option<[u8; 16]>,
+    /// The key's `client_id` and content.
+    pub(super) key: Option<([u8; 16], [u8; 16])>,
+    pub(super) kind: PreparedKind,
+    pub(super) changes: Vec<MemberChange>,
+}
+
+/// What a row of `messages` or of `events` holds besides.
+#[derive(Debug)]
+pub(super) enum PreparedKind {
+    Message {
+        client_id: [u8; 16],
+        detail: Option<Vec<u8>>,
+        body: Option<(i64, Vec<u8>)>,
+        mentions: Vec<UserId>,
+    },
+    Event {
+        name: String,
+        detail: Vec<u8>,
+    },
+}
+
+/// A row of `channel_states`.
+#[derive(Debug)]
+pub(super) struct PreparedState {
+    pub(super) direct: bool,
+    pub(super) large: bool,
+    pub(super) member_count: i64,
+    pub(super) snapshot: Vec<u8>,
+}
+
+/// Checks what can be checked without the log, and encodes.
+///
+/// # Errors
+/// `Misuse` when the append breaks the contract of the port.
+pub(crate) fn prepare(append: Append) -> Result<PreparedAppend, PortError> {
+    let Append {
+        channel,
+        expected_head,
+        records,
+        state,
+    } = append;
+    if records.is_empty() || records.len() > Limits::APPEND_ENTRIES_MAX {
+        return Err(misuse("an append has 1 to 64 records"));
+    }
+    check_order(channel, expected_head, &records)?;
+    let only_messages = records
+        .iter()
+        .all(|record| record.record.entry.kind.is_message());
+    if state.is_none() && !only_messages {
+        return Err(misuse(
+            "an append of more than messages brings the channel's state",
+        ));
+    }
+    let bytes = records
+        .iter()
+        .map(|record| record.record.entry.size_bytes())
+        .sum();
+    Ok(PreparedAppend {
+        channel,
+        expected_head,
+        entries: records
+            .into_iter()
+            .map(prepare_entry)
+            .collect::<Result<_, _>>()?,
+        state: state.map(prepare_state).transpose()?,
+        bytes,
+    })
+}
+
+/// Places and ordinals follow each other, and no key comes twice.
+fn check_order(
+    channel: ChannelId,
+    expected_head: Seq,
+    records: &[AppendRecord],
+) -> Result<(), PortError> {
+    let (mut seq, mut n) = (expected_head, None);
+    let mut keys = BTreeSet::new();
+    for AppendRecord { record, .. } in records {
+        let Record { entry, key, .. } = record;
+        seq = seq.next();
+        let counted = u64::from(entry.kind.is_message());
+        if record.channel != channel || entry.seq != seq {
+            return Err(misuse(
+                "records are contiguous from the expected head, all of one channel",
+            ));
+        }
+        if n.is_some_and(|n| entry.n.0 != n + counted) || entry.n.0 < counted {
+            return Err(misuse("ordinals count the messages"));
+        }
+        n = Some(entry.n.0);
+        if let Some(key) = key
+            && !keys.insert((&entry.from, *key.client_id.as_bytes()))
+        {
+            return Err(misuse("a key comes once in an append"));
+        }
+    }
+    Ok(())
+}
+
+fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
+    let AppendRecord {
+        record: Record { entry, key, .. },
+        changes,
+        ..
+    } = record;
+    let detail = entry
+        .kind
+        .detail()
+        .map_err(|error| PortError::misuse(OP).with_source(error))?;
+    let head = entry.head();
+    let Entry {
+        message,
+        at,
+        from,
+        device,
+        kind,
+        ..
+    } = entry;
+    let kind = match kind {
+        EntryKind::Message(message) => {
+            if key.is_some_and(|key| key.client_id != message.client_id) {
+                return Err(misuse("a message's key has the message's client_id"));
+            }
+            PreparedKind::Message {
+                client_id: *message.client_id.as_bytes(),
+                detail: Some(detail).filter(|detail| !detail.is_empty()),
+                body: message.body.map(prepare_body).transpose()?,
+                mentions: message.mentions,
+            }
+        }
+        EntryKind::Unknown { kind: name, .. } => PreparedKind::Event { name, detail },
+        // The enum is open to other crates; whatever is no message is stored by its name.
+        other => PreparedKind::Event {
+            name: other.name().to_owned(),
+            detail,
+        },
+    };
+    Ok(PreparedEntry {
+        head,
+        message: message.0.cast_signed(),
+        at: bound(at.0),
+        sender: from.as_str().into(),
+        device: device.map(|device| *device.as_bytes()),
+        key: key.map(|key| (*key.client_id.as_bytes(), *key.content.as_bytes())),
+        kind,
+        changes,
+    })
+}
+
+fn prepare_body(body: Body) -> Result<(i64, Vec<u8>), PortError> {
+    match body {
+        Body::Text {
+            text,
+            attachments,
+            data: None,
+        } if attachments.is_empty() => Ok((FORM_TEXT, text.into_bytes())),
+        other => serde_json::to_vec(&other)
+            .map(|json| (FORM_JSON, json))
+            .map_err(|error| PortError::misuse(OP).with_source(error)),
+    }
+}
+
+fn prepare_state(mut state: Snapshot) -> Result<PreparedState, PortError> {
+    state.members = None;
+    Ok(PreparedState {
+        direct: state
+            .meta
+            .as_ref()
+            .is_some_and(|meta| meta.channel_type == ChannelType::Direct),
+        large: state.large,
+        member_count: bound(state.member_count),
+        snapshot: serde_json::to_vec(&state)
+            .map_err(|error| PortError::misuse(OP).with_source(error))?,
+    })
+}
+
+fn misuse(why: &'static str) -> PortError {
+    PortError::misuse(OP).with_source(why)
+}

@@ -1,0 +1,327 @@
+//! The rows of one transaction, as the patterns in `sql` bind them.
+
+use std::sync::Arc;
+
+use chat_core::ports::MarkRise;
+use chat_proto::{ChannelId, Head, UserId};
+
+use super::prepare::{PreparedEntry, PreparedKind, PreparedState};
+use crate::decode::bound;
+use crate::sql::rows::{Binds, Row};
+
+impl Row for ChannelId {
+    const COLUMNS: usize = 1;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds.add(self.as_bytes().as_slice());
+    }
+}
+
+/// A key, or the search for one: then `last` is the caller's number for it.
+pub(super) struct KeyRow {
+    pub(super) channel: i64,
+    pub(super) sender: Arc<str>,
+    pub(super) client_id: [u8; 16],
+    pub(super) seq: i64,
+}
+
+impl Row for KeyRow {
+    const COLUMNS: usize = 4;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(Arc::clone(&self.sender))
+            .add(self.client_id.as_slice())
+            .add(self.seq);
+    }
+}
+
+/// A search for a key.
+pub(super) struct WantedKey {
+    pub(super) place: i64,
+    pub(super) channel: i64,
+    pub(super) sender: Arc<str>,
+    pub(super) client_id: [u8; 16],
+}
+
+impl Row for WantedKey {
+    const COLUMNS: usize = 4;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.place)
+            .add(self.channel)
+            .add(Arc::clone(&self.sender))
+            .add(self.client_id.as_slice());
+    }
+}
+
+pub(super) struct MessageRow<'a> {
+    pub(super) channel: i64,
+    pub(super) entry: &'a PreparedEntry,
+    pub(super) client_id: &'a [u8; 16],
+    pub(super) detail: Option<&'a [u8]>,
+    pub(super) body: Option<(i64, &'a [u8])>,
+}
+
+impl Row for MessageRow<'_> {
+    const COLUMNS: usize = 12;
+
+    fn bind(&self, binds: &mut Binds) {
+        bind_entry(binds, self.channel, self.entry);
+        binds
+            .add(self.client_id.as_slice())
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(_, content)| content.as_slice()),
+            )
+            .add(self.detail)
+            .add(self.body.map(|(form, _)| form))
+            .add(self.body.map(|(_, bytes)| bytes));
+    }
+}
+
+pub(super) struct EventRow<'a> {
+    pub(super) channel: i64,
+    pub(super) entry: &'a PreparedEntry,
+    pub(super) name: &'a str,
+    pub(super) detail: &'a [u8],
+}
+
+impl Row for EventRow<'_> {
+    const COLUMNS: usize = 11;
+
+    fn bind(&self, binds: &mut Binds) {
+        bind_entry(binds, self.channel, self.entry);
+        binds
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(client_id, _)| client_id.as_slice()),
+            )
+            .add(
+                self.entry
+                    .key
+                    .as_ref()
+                    .map(|(_, content)| content.as_slice()),
+            )
+            .add(self.name)
+            .add(self.detail);
+    }
+}
+
+fn bind_entry(binds: &mut Binds, channel: i64, entry: &PreparedEntry) {
+    binds
+        .add(channel)
+        .add(bound(entry.head.seq.0))
+        .add(bound(entry.head.n.0))
+        .add(entry.message)
+        .add(entry.at)
+        .add(Arc::clone(&entry.sender))
+        .add(entry.device.as_ref().map(<[u8; 16]>::as_slice));
+}
+
+/// A channel's head after the transaction.
+pub(super) struct ChannelRow {
+    pub(super) key: i64,
+    pub(super) channel: ChannelId,
+    pub(super) head: Head,
+    pub(super) message: i64,
+    pub(super) at: i64,
+    /// The newest message of the transaction; 0: none.
+    pub(super) last_message_seq: i64,
+}
+
+impl Row for ChannelRow {
+    const COLUMNS: usize = 7;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.key)
+            .add(self.channel.as_bytes().as_slice())
+            .add(bound(self.head.seq.0))
+            .add(bound(self.head.n.0))
+            .add(self.message)
+            .add(self.at)
+            .add(self.last_message_seq);
+    }
+}
+
+pub(super) struct StateRow<'a> {
+    pub(super) channel: i64,
+    pub(super) state: &'a PreparedState,
+}
+
+impl Row for StateRow<'_> {
+    const COLUMNS: usize = 5;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(self.state.direct)
+            .add(self.state.large)
+            .add(self.state.member_count)
+            .add(self.state.snapshot.as_slice());
+    }
+}
+
+/// A user who is a member after the transaction and came in it.
+pub(super) struct MemberRow {
+    pub(super) channel: i64,
+    pub(super) user: UserId,
+    pub(super) role: i64,
+    pub(super) joined: i64,
+    pub(super) visible_from: i64,
+    /// The head that the adding entry made.
+    pub(super) read: Head,
+}
+
+impl Row for MemberRow {
+    const COLUMNS: usize = 7;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(self.user.as_str())
+            .add(self.role)
+            .add(self.joined)
+            .add(self.visible_from)
+            .add(bound(self.read.seq.0))
+            .add(bound(self.read.n.0));
+    }
+}
+
+/// A member's row by its key.
+pub(super) struct MemberKey {
+    pub(super) channel: i64,
+    pub(super) user: UserId,
+}
+
+impl Row for MemberKey {
+    const COLUMNS: usize = 2;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds.add(self.channel).add(self.user.as_str());
+    }
+}
+
+pub(super) struct RoleRow {
+    pub(super) channel: i64,
+    pub(super) user: UserId,
+    pub(super) role: i64,
+}
+
+impl Row for RoleRow {
+    const COLUMNS: usize = 3;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(self.user.as_str())
+            .add(self.role);
+    }
+}
+
+pub(super) struct LeftRow {
+    pub(super) user: UserId,
+    pub(super) channel: i64,
+    pub(super) at: i64,
+}
+
+impl Row for LeftRow {
+    const COLUMNS: usize = 3;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds.add(self.user.as_str()).add(self.channel).add(self.at);
+    }
+}
+
+/// A row of `left_channels` by its key.
+pub(super) struct LeftKey {
+    pub(super) user: UserId,
+    pub(super) channel: i64,
+}
+
+impl Row for LeftKey {
+    const COLUMNS: usize = 2;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds.add(self.user.as_str()).add(self.channel);
+    }
+}
+
+pub(super) struct MentionRow<'a> {
+    pub(super) channel: i64,
+    pub(super) user: &'a UserId,
+    pub(super) seq: i64,
+}
+
+impl Row for MentionRow<'_> {
+    const COLUMNS: usize = 3;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(self.user.as_str())
+            .add(self.seq);
+    }
+}
+
+/// A sender's own mark, which rises if it stands at `read_before`.
+pub(super) struct OwnMarkRow {
+    pub(super) channel: i64,
+    pub(super) user: Arc<str>,
+    pub(super) read_before: i64,
+    pub(super) to: Head,
+}
+
+impl Row for OwnMarkRow {
+    const COLUMNS: usize = 5;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(Arc::clone(&self.user))
+            .add(self.read_before)
+            .add(bound(self.to.seq.0))
+            .add(bound(self.to.n.0));
+    }
+}
+
+impl Row for MarkRise {
+    const COLUMNS: usize = 5;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel.as_bytes().as_slice())
+            .add(self.user.as_str())
+            .add(bound(self.to.seq.0))
+            .add(bound(self.to.n.0))
+            .add(bound(self.at.0));
+    }
+}
+
+impl<'a> MessageRow<'a> {
+    /// The row of an entry that is a message.
+    pub(super) fn of(channel: i64, entry: &'a PreparedEntry) -> Option<Self> {
+        match &entry.kind {
+            PreparedKind::Message {
+                client_id,
+                detail,
+                body,
+                ..
+            } => Some(Self {
+                channel,
+                entry,
+                client_id,
+                detail: detail.as_deref(),
+                body: body.as_ref().map(|(form, bytes)| (*form, bytes.as_slice())),
+            }),
+            PreparedKind::Event { .. } => None,
+        }
+    }
+}
