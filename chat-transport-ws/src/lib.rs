@@ -1,1 +1,40 @@
-//! Chat sessions over WebSocket and HTTP: mounts into any axum or tower application.
+//! Chat sessions over WebSocket, and the part of the HTTP API that the engine itself answers, as one
+//! [`axum::Router`] that mounts into any axum or tower application.
+//!
+//! ```no_run
+//! # fn app(engine: chat_core::Engine) -> axum::Router {
+//! // Serves /chat/v1/ws, /chat/v1/channels and so on.
+//! axum::Router::new().nest("/chat", chat_transport_ws::router(engine))
+//! # }
+//! ```
+//!
+//! # What a host must bring
+//! A host that mounts the router into its own server brings what happens before a request reaches it: TLS, a time limit
+//! on request heads, and caps on connections, in total and for each address. [`serve`] is an accept loop that has the
+//! last two, for programs without a server of their own. Everything from the request on is bounded here: bodies, frames,
+//! the time until `hello`, writes that a client does not read, idle sessions. When the host stops, it calls
+//! `Engine::drain`, then `Engine::shutdown`, and may wait for [`TransportSettings::tasks`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | what can be set |
+//! | `router` | paths, and what answers the wrong ones |
+//! | [`http`] | requests: bearer tokens, bodies, errors; channels, members, messages, `POST /v1/op` |
+//! | `upgrade` | from a request to a WebSocket |
+//! | `websocket` | frames and messages of WebSocket on a byte stream, with buffers only while they hold something |
+//! | `session` | one connection: `hello`, then frames in and frames out until it closes |
+//! | [`mod@listener`] | the accept loop |
+
+pub mod http;
+pub mod listener;
+mod meters;
+mod router;
+mod session;
+pub mod settings;
+mod state;
+mod upgrade;
+mod websocket;
+
+pub use listener::{ServeSettings, serve};
+pub use router::{router, router_with, with_error_shape};
+pub use settings::TransportSettings;

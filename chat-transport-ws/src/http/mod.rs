@@ -1,0 +1,25 @@
+//! Requests: who asks, what was sent, and what answers. A program that serves more paths beside the transport's uses the
+//! same extractors and the same error, so that its API has one face.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `error` | [`ApiError`]: `{code, message, retry_after_ms?}` with its status |
+//! | `bearer` | [`Bearer`]: who asks |
+//! | `body` | [`JsonBody`]: what was sent |
+//! | `params` | [`PathParams`], [`QueryParams`]: what the address says |
+//! | `channels`, `members`, `messages`, `op`, `connect` | the paths that the engine answers |
+
+mod bearer;
+mod body;
+pub(crate) mod channels;
+pub(crate) mod connect;
+pub(crate) mod error;
+pub(crate) mod members;
+pub(crate) mod messages;
+pub(crate) mod op;
+mod params;
+
+pub use bearer::Bearer;
+pub use body::JsonBody;
+pub use error::{ApiError, ApiResult};
+pub use params::{PathParams, QueryParams};

@@ -1,0 +1,56 @@
+//! Paths, and what answers the wrong ones.
+
+use axum::Router;
+use axum::routing::{get, post, put};
+use chat_core::Engine;
+
+use crate::http::{channels, connect, error, members, messages, op};
+use crate::settings::TransportSettings;
+use crate::state::Transport;
+use crate::upgrade::upgrade;
+
+/// The chat part of the API with default settings. Nested under `/chat` it serves `/chat/v1/ws` and so on.
+pub fn router(engine: Engine) -> Router {
+    router_with(engine, TransportSettings::default())
+}
+
+/// The chat part of the API.
+pub fn router_with(engine: Engine, settings: TransportSettings) -> Router {
+    let cors = settings.cors();
+    let routes = Router::new()
+        .route("/v1/ws", get(upgrade))
+        .route("/v1/connect", get(connect::connect))
+        .route("/v1/op", post(op::run))
+        .route("/v1/channels", post(channels::create))
+        .route(
+            "/v1/channels/{channel}",
+            get(channels::show).patch(channels::change),
+        )
+        .route(
+            "/v1/channels/{channel}/members",
+            get(members::list).post(members::add),
+        )
+        .route(
+            "/v1/channels/{channel}/members/{user}",
+            put(members::put).delete(members::remove),
+        )
+        .route(
+            "/v1/channels/{channel}/messages",
+            get(messages::history).post(messages::send),
+        )
+        .route("/v1/channels/{channel}/entries", get(messages::entries))
+        .with_state(Transport::new(engine, settings));
+    let routes = with_error_shape(routes);
+    match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
+}
+
+/// The router with unknown paths and wrong methods answered as the API answers errors. A router that is merged with
+/// the transport's needs it for its own routes.
+pub fn with_error_shape(router: Router) -> Router {
+    router
+        .method_not_allowed_fallback(error::wrong_method)
+        .fallback(error::no_such_path)
+}

@@ -1,0 +1,43 @@
+//! What every request and connection shares.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use chat_core::Engine;
+
+use crate::meters::Meters;
+use crate::settings::TransportSettings;
+use crate::websocket::PartialBytes;
+
+/// The engine, how the transport behaves, and what it counts.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    pub(crate) engine: Engine,
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) settings: TransportSettings,
+    pub(crate) meters: Meters,
+    pub(crate) partial_bytes: Arc<PartialBytes>,
+}
+
+impl Transport {
+    pub(crate) fn new(engine: Engine, settings: TransportSettings) -> Self {
+        let partial_bytes = Arc::new(PartialBytes::new(settings.partial_bytes_max));
+        Self {
+            engine,
+            shared: Arc::new(Shared {
+                settings,
+                meters: Meters::new(),
+                partial_bytes,
+            }),
+        }
+    }
+}
+
+impl FromRef<Transport> for Engine {
+    fn from_ref(transport: &Transport) -> Self {
+        transport.engine.clone()
+    }
+}

@@ -1,0 +1,156 @@
+//! From a request to a WebSocket.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use chat_core::proto::Rejection;
+use chat_core::proto::wire::Format;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::http::ApiError;
+use crate::listener::ConnectionGuard;
+use crate::session;
+use crate::state::Transport;
+use crate::websocket::Socket;
+
+/// Base64 of the 16 bytes that a client draws.
+const KEY_CHARS: usize = 24;
+/// Until when a client that came to a draining server had better stay away.
+const DRAINING_RETRY_MS: u64 = 1_000;
+
+/// `GET /v1/ws`.
+pub(crate) async fn upgrade(
+    State(transport): State<Transport>,
+    mut request: Request,
+) -> Result<Response, ApiError> {
+    let accepted = accept(&transport, &request)?;
+    if transport.engine.is_draining() {
+        let rejection =
+            Rejection::unavailable("the server is stopping: connect to another, or again later");
+        return Err(rejection.retry_after_ms(DRAINING_RETRY_MS).into());
+    }
+    let guard = request.extensions_mut().remove::<ConnectionGuard>();
+    let upgraded = hyper::upgrade::on(&mut request);
+    let shared = Arc::clone(&transport.shared);
+    shared.settings.tasks.spawn(async move {
+        // The connection stays counted as long as it lives.
+        let _guard = guard;
+        match upgraded.await {
+            Ok(upgraded) => {
+                let partial_bytes = Arc::clone(&transport.shared.partial_bytes);
+                let bytes_max = transport.engine.limits().hello_frame_bytes_max;
+                let socket = Socket::new(TokioIo::new(upgraded), bytes_max, partial_bytes);
+                session::serve(transport, socket, accepted.format).await;
+            }
+            Err(error) => tracing::debug!(%error, "the client left during the upgrade"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted.key);
+    if let Some(subprotocol) = accepted.subprotocol {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(subprotocol),
+        );
+    }
+    Ok(response)
+}
+
+/// What was agreed with the client.
+struct Accepted {
+    key: HeaderValue,
+    format: Format,
+    /// Absent when the client named none that the server knows; JSON is spoken then.
+    subprotocol: Option<&'static str>,
+}
+
+fn accept(transport: &Transport, request: &Request) -> Result<Accepted, ApiError> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return Err(ApiError::wrong_method());
+    }
+    let upgrades = has_token(headers, &header::CONNECTION, "upgrade")
+        && has_token(headers, &header::UPGRADE, "websocket");
+    if request.version() != Version::HTTP_11 || !upgrades {
+        let rejection = Rejection::bad_request(
+            "this path speaks WebSocket: send an HTTP/1.1 request that asks for the upgrade",
+        );
+        let error = ApiError::from(rejection).status(StatusCode::UPGRADE_REQUIRED);
+        return Err(error
+            .header(header::UPGRADE, "websocket")
+            .header(header::CONNECTION, "upgrade"));
+    }
+    if single(headers, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        let error = ApiError::from(Rejection::bad_request(
+            "only version 13 of WebSocket is spoken",
+        ));
+        return Err(error
+            .status(StatusCode::UPGRADE_REQUIRED)
+            .header(header::SEC_WEBSOCKET_VERSION, "13"));
+    }
+    let key = single(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
+    let key =
+        key.ok_or_else(|| Rejection::bad_request("Sec-WebSocket-Key is 16 bytes in base64"))?;
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let host = single(headers, &header::HOST);
+        let admitted = origin
+            .to_str()
+            .is_ok_and(|origin| transport.shared.settings.admits_origin(origin, host));
+        if !admitted {
+            return Err(Rejection::forbidden(
+                "pages of this origin may not connect; the operator can allow it",
+            )
+            .into());
+        }
+    }
+    let key =
+        HeaderValue::from_str(&derive_accept_key(key.as_bytes())).expect("base64 is visible ASCII");
+    let offered =
+        tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).find_map(Format::from_subprotocol);
+    Ok(Accepted {
+        key,
+        format: offered.unwrap_or(Format::Json),
+        subprotocol: offered.map(Format::subprotocol),
+    })
+}
+
+/// The header's value if it occurs once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        None
+    } else {
+        value.to_str().ok()
+    }
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+fn is_key(key: &str) -> bool {
+    let Some(digits) = key.strip_suffix("==") else {
+        return false;
+    };
+    key.len() == KEY_CHARS
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+}
