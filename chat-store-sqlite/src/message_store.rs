@@ -1,6 +1,6 @@
 //! The logs: reads by the readers, appends by the writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chat_core::ports::{
@@ -189,13 +189,13 @@ impl MessageStore for SqliteStore {
     async fn successor(
         &self,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         const OP: &str = "messages.successor";
         let mut binds = Binds::default();
         binds
             .add(channel.as_bytes().as_slice())
-            .add(leaving.as_str());
+            .add(json_of_users(leaving));
         let row = self.readers.first(OP, sql::SUCCESSOR, binds).await?;
         let Some(row) = row else { return Ok(None) };
         let fields = Fields::new(&row, OP);
@@ -352,6 +352,7 @@ pub(crate) fn json_of_channels(channels: &[ChannelId]) -> String {
 }
 
 /// Users as the JSON array that statements unpack.
-pub(crate) fn json_of_users(users: &[UserId]) -> String {
-    serde_json::to_string(users).expect("texts are JSON")
+pub(crate) fn json_of_users<'a>(users: impl IntoIterator<Item = &'a UserId>) -> String {
+    let users: Vec<&UserId> = users.into_iter().collect();
+    serde_json::to_string(&users).expect("texts are JSON")
 }

@@ -173,8 +173,8 @@ pub(crate) const MEMBERSHIPS: &str = "
 pub(crate) const SUCCESSOR: &str = "
     WITH c AS (SELECT id FROM channels WHERE uuid = ?1)
     SELECT coalesce(
-        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 2 AND user <> ?2
+        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 2 AND user NOT IN (SELECT value FROM json_each(?2))
          ORDER BY joined, user LIMIT 1),
-        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 1 AND user <> ?2
+        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 1 AND user NOT IN (SELECT value FROM json_each(?2))
          ORDER BY joined, user LIMIT 1)
     ) AS user";
