@@ -3,51 +3,63 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chat_core::memory::MemoryStore;
-use chat_testkit::{Guard, Opened, Skip, StoreFactory, Stores};
-
-/// Opens stores over one state each, which the guard keeps.
-struct Memory(fn() -> MemoryStore);
-
-struct Kept(Arc<MemoryStore>);
-
-impl Kept {
-    fn stores(&self) -> Stores {
-        Stores::new(self.0.clone())
-            .with_inbox(self.0.clone())
-            .with_users(self.0.clone())
-            .with_accounts(self.0.clone())
-    }
-}
-
-#[async_trait]
-impl StoreFactory for Memory {
-    async fn open(&self) -> Result<Opened, Skip> {
-        let kept = Kept(Arc::new((self.0)()));
-        Ok(Opened::new(kept.stores(), kept))
-    }
-}
-
-#[async_trait]
-impl Guard for Kept {
-    async fn reopen(&mut self) -> Stores {
-        // Nothing outlives the process: a case that reopens sees what another engine over the same state would see.
-        self.stores()
-    }
-}
+use chat_core::memory::{MemoryPresenceBus, MemoryRouter};
+use chat_core::ports::IdGenerator;
+use chat_core::snowflake::{Snowflake, WorkerId};
+use chat_testkit::id_generator::{IdGeneratorFactory, IdGeneratorSetup};
+use chat_testkit::presence_bus::{OpenedPresenceBus, PresenceBusFactory};
+use chat_testkit::router::{OpenedRouter, RouterFactory};
+use chat_testkit::{MemoryStores, Skip};
 
 mod with_key_search {
     use super::*;
 
-    chat_testkit::message_store_suite!(Memory(MemoryStore::new));
-    chat_testkit::inbox_store_suite!(Memory(MemoryStore::new));
-    chat_testkit::user_store_suite!(Memory(MemoryStore::new));
-    chat_testkit::accounts_suite!(Memory(MemoryStore::new));
+    chat_testkit::message_store_suite!(MemoryStores::with_key_search());
+    chat_testkit::inbox_store_suite!(MemoryStores::with_key_search());
+    chat_testkit::user_store_suite!(MemoryStores::with_key_search());
+    chat_testkit::accounts_suite!(MemoryStores::with_key_search());
 }
 
 mod without_key_search {
     use super::*;
 
-    chat_testkit::message_store_suite!(Memory(MemoryStore::without_key_search));
-    chat_testkit::inbox_store_suite!(Memory(MemoryStore::without_key_search));
+    chat_testkit::message_store_suite!(MemoryStores::without_key_search());
+    chat_testkit::inbox_store_suite!(MemoryStores::without_key_search());
+}
+
+chat_testkit::id_generator_suite!(Snowflakes);
+chat_testkit::presence_bus_suite!(Buses);
+chat_testkit::router_suite!(Routers);
+
+struct Snowflakes;
+
+impl IdGeneratorFactory for Snowflakes {
+    fn open(&self, setup: IdGeneratorSetup) -> Arc<dyn IdGenerator> {
+        let worker = WorkerId::new(setup.worker).expect("the suite's numbers are below 1024");
+        Arc::new(match setup.valid_until {
+            Some(valid_until) => Snowflake::leased(worker, setup.clock, valid_until),
+            None => Snowflake::new(worker, setup.clock),
+        })
+    }
+}
+
+struct Buses;
+
+#[async_trait]
+impl PresenceBusFactory for Buses {
+    async fn open(&self) -> Result<OpenedPresenceBus, Skip> {
+        Ok(OpenedPresenceBus {
+            bus: Arc::new(MemoryPresenceBus::new()),
+            guard: Box::new(()),
+        })
+    }
+}
+
+struct Routers;
+
+#[async_trait]
+impl RouterFactory for Routers {
+    async fn open(&self) -> Result<OpenedRouter, Skip> {
+        Ok(OpenedRouter::shared(Arc::new(MemoryRouter::new())))
+    }
 }

@@ -1,4 +1,5 @@
-//! Proof for adapters: suites that hold an implementation of a port to its contract, and strategies for property tests.
+//! Proof for adapters: suites that hold an implementation of a port to its contract, a checker of recorded histories,
+//! strategies for property tests, and adapters that are broken on purpose so that the suites prove themselves.
 //!
 //! A dev-dependency only. An adapter implements [`StoreFactory`] once and mounts one line a port:
 //!
@@ -23,21 +24,27 @@
 //! | module | holds |
 //! |---|---|
 //! | [`message_store`], [`inbox_store`], [`user_store`], [`accounts`] | one case per sentence of the contract, for stores |
+//! | [`id_generator`], [`presence_bus`], [`router`] | the same for the other ports |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
 
 pub mod accounts;
 pub mod case;
 mod factory;
+pub mod id_generator;
 pub mod inbox_store;
 pub mod log_writer;
 mod macros;
+mod memory_stores;
 pub mod message_store;
 pub mod names;
+pub mod presence_bus;
+pub mod router;
 mod skip;
 pub mod strategies;
 pub mod user_store;
 
 pub use factory::{Guard, Opened, StoreFactory, Stores};
 pub use log_writer::{LogWriter, Settled};
+pub use memory_stores::MemoryStores;
 pub use skip::{REQUIRE_VARIABLE, Skip};

@@ -34,6 +34,32 @@ macro_rules! accounts_suite {
     };
 }
 
+/// Mounts the suite of `IdGenerator`, in a module `id_generator`; takes an
+/// [`IdGeneratorFactory`](crate::id_generator::IdGeneratorFactory).
+#[macro_export]
+macro_rules! id_generator_suite {
+    ($factory:expr) => {
+        $crate::__id_generator_cases! { __id_generator_tests, $factory }
+    };
+}
+
+/// Mounts the suite of `PresenceBus`, in a module `presence_bus`; takes a
+/// [`PresenceBusFactory`](crate::presence_bus::PresenceBusFactory).
+#[macro_export]
+macro_rules! presence_bus_suite {
+    ($factory:expr) => {
+        $crate::__presence_bus_cases! { __service_tests, $factory }
+    };
+}
+
+/// Mounts the suite of `Router`, in a module `router`; takes a [`RouterFactory`](crate::router::RouterFactory).
+#[macro_export]
+macro_rules! router_suite {
+    ($factory:expr) => {
+        $crate::__router_cases! { __service_tests, $factory }
+    };
+}
+
 // The lists of cases stand beside the cases, in macros that hand them to one of those below: to the table that the kit
 // looks up cases in, or to the tests that an adapter mounts. So neither can know of a case that the other lacks.
 
@@ -56,6 +82,41 @@ macro_rules! __store_tests {
 
 #[doc(hidden)]
 #[macro_export]
+macro_rules! __service_tests {
+    (($factory:expr) $suite:ident: $($case:ident)*) => {
+        mod $suite {
+            #[allow(unused_imports, reason = "the factory may stand anywhere")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    let factory = $factory;
+                    $crate::case::run_on($crate::$suite::open(&factory), $crate::$suite::$case);
+                }
+            )*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __id_generator_tests {
+    (($factory:expr) $suite:ident: $($case:ident)*) => {
+        mod $suite {
+            #[allow(unused_imports, reason = "the factory may stand anywhere")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::$suite::$case(&$factory);
+                }
+            )*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
 macro_rules! __store_table {
     (() $suite:ident: $($case:ident)*) => {
         /// The cases of the suite, by the names that the contract gives them.
@@ -65,5 +126,14 @@ macro_rules! __store_table {
                 run: |opened| Box::pin($case(opened)),
             },)*
         ];
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __names {
+    (() $suite:ident: $($case:ident)*) => {
+        /// The names of the suite's cases, as the contract gives them.
+        pub const CASES: &[&str] = &[$(stringify!($case),)*];
     };
 }

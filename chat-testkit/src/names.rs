@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chat_core::proto::{ChannelId, ClientId, DeviceId, MessageId, UserId};
+use chat_core::proto::{ChannelId, ClientId, DeviceId, MessageId, NodeId, UserId};
 use uuid::Uuid;
 
 /// Where this process begins to count message ids; high enough to be told from counts, low enough never to overflow.
@@ -46,6 +46,11 @@ pub fn fresh_users(name: &str, count: usize) -> Vec<UserId> {
             .expect("a case names its users well")
     });
     named.collect()
+}
+
+/// A node that nobody has used; `name` begins its name.
+pub fn fresh_node(name: &str) -> NodeId {
+    NodeId::new(format!("{name}-{:08x}", rand::random::<u32>()))
 }
 
 /// A message id above all that this process has drawn.

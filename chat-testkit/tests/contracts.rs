@@ -28,6 +28,24 @@ fn every_sentence_of_accounts_is_a_case() {
     assert_same(contract, &names(chat_testkit::accounts::CASES));
 }
 
+#[test]
+fn every_sentence_of_id_generator_is_a_case() {
+    let contract = include_str!("../../chat-core/src/ports/id_generator.rs");
+    assert_same(contract, chat_testkit::id_generator::CASES);
+}
+
+#[test]
+fn every_sentence_of_presence_bus_is_a_case() {
+    let contract = include_str!("../../chat-core/src/ports/presence_bus.rs");
+    assert_same(contract, chat_testkit::presence_bus::CASES);
+}
+
+#[test]
+fn every_sentence_of_router_is_a_case() {
+    let contract = include_str!("../../chat-core/src/ports/router.rs");
+    assert_same(contract, chat_testkit::router::CASES);
+}
+
 fn names(cases: &[StoreCase]) -> Vec<&'static str> {
     cases.iter().map(|case| case.name).collect()
 }
