@@ -26,11 +26,13 @@
 //! | [`message_store`], [`inbox_store`], [`user_store`], [`accounts`] | one case per sentence of the contract, for stores |
 //! | [`id_generator`], [`presence_bus`], [`router`] | the same for the other ports |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
+//! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
 
 pub mod accounts;
 pub mod case;
 mod factory;
+pub mod history;
 pub mod id_generator;
 pub mod inbox_store;
 pub mod log_writer;
