@@ -36,6 +36,13 @@ impl Stores {
         }
     }
 
+    /// The same with other logs.
+    #[must_use]
+    pub fn with_messages(mut self, messages: Arc<dyn MessageStore>) -> Self {
+        self.messages = messages;
+        self
+    }
+
     /// The same with inboxes.
     #[must_use]
     pub fn with_inbox(mut self, inbox: Arc<dyn InboxStore>) -> Self {
@@ -150,7 +157,7 @@ impl Opened {
         Self { stores, guard }
     }
 
-    /// The same with its stores replaced, now and after each reopening; how adapters that are broken on purpose come
+    /// The same with its stores replaced, now and after each reopening; how [`broken`](crate::broken) adapters come
     /// between a case and the stores.
     #[must_use]
     pub fn wrapped(self, wrap: Arc<dyn Fn(Stores) -> Stores + Send + Sync>) -> Self {

@@ -28,8 +28,10 @@
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
+//! | [`broken`] | adapters that each break one sentence |
 
 pub mod accounts;
+pub mod broken;
 pub mod case;
 mod factory;
 pub mod history;

@@ -37,6 +37,10 @@ pub async fn visible_only_in_order(opened: Opened) {
             .collect();
         let append = writer.prepare(&commands);
         writer.commit(append).await;
+        if readers.iter().any(tokio::task::JoinHandle::is_finished) {
+            // It has seen what it must not.
+            break;
+        }
     }
     written.store(true, Ordering::Release);
     join_all(readers).await;

@@ -1,0 +1,31 @@
+//! Stores that each break one sentence of a contract, around stores that keep it: the suites must catch every one.
+//!
+//! An adapter author reads them as a list of what goes wrong in stores.
+
+mod appends;
+mod inbox;
+mod messages;
+mod reads;
+mod rows;
+mod table;
+mod views;
+
+pub use appends::{
+    AcknowledgesTheLoser, ClaimsMoreThanIsDurable, CutsLongBodies, EndsTextAtZero,
+    ForgetsDepartures, ForgetsUnknownFields, KnownKeyAppendedAgain, NotWrittenClaimedAfterTimeout,
+    NumberGivenOutBeforeCommit, TearsCreationFromFirstMessage, VisibleOutOfOrder,
+};
+pub use inbox::{InboxTwist, TwistedInbox};
+pub use messages::{MessagesTwist, TwistedMessages};
+pub use reads::{
+    BytesForgotten, HeadApartFromEntries, KeysForgotten, KeysOfAnySender, LeaksAcrossChannels,
+    LoadsWithoutKeys, MoreForgotten, PagesByMessageId, PagesOffByOne, RangeOffByOne,
+    StateBehindTheLog,
+};
+pub use rows::{
+    CountsEntriesAsMessages, CountsMentionsTwice, InboxBehindTheLog, LeftSinceIsExclusive,
+    MarksFall, MarksLiftEverybody, MarksLostOnReopen, NewMembersHaveAllUnread,
+    OwnMessageAlwaysRead, RaisingAddsUp, ShowsWhatIsNotVisible, SkipsTies,
+};
+pub use table::{BROKEN, Broken, Wrap};
+pub use views::{EpochDrawnAnew, HeadsWithoutTheAbsent, MemberPagesRepeat, SuccessorByName};

@@ -1,0 +1,312 @@
+//! Which case catches which broken store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::inbox::{InboxTwist, TwistedInbox};
+use super::messages::{MessagesTwist, TwistedMessages};
+use super::{appends, reads, rows, views};
+use crate::factory::Stores;
+use crate::memory_stores::MemoryStores;
+
+/// A broken store, and the case that must catch it.
+#[derive(Clone, Copy)]
+pub struct Broken {
+    /// What is broken.
+    pub name: &'static str,
+    /// The case that catches it.
+    pub caught_by: &'static str,
+    /// Words of the message with which the case fails, so that it is not caught for another reason.
+    pub law: &'static str,
+    /// Makes what breaks stores that are sound; what it makes is asked again whenever the stores are opened again.
+    pub wrap: fn() -> Wrap,
+}
+
+/// Breaks stores.
+pub type Wrap = Arc<dyn Fn(Stores) -> Stores + Send + Sync>;
+
+/// All of them.
+pub const BROKEN: &[Broken] = &[
+    Broken {
+        name: "not_written_claimed_after_timeout",
+        caught_by: "seq_is_contiguous_under_concurrent_writers",
+        law: "failed as surely not applied is in the log",
+        wrap: messages::<appends::NotWrittenClaimedAfterTimeout>,
+    },
+    Broken {
+        name: "number_given_out_before_commit",
+        caught_by: "append_refuses_a_moved_head",
+        law: "leaves the head where it was",
+        wrap: messages::<appends::NumberGivenOutBeforeCommit>,
+    },
+    Broken {
+        name: "acknowledges_the_loser",
+        caught_by: "one_of_two_racing_appends_wins",
+        law: "exactly one of two appends",
+        wrap: messages::<appends::AcknowledgesTheLoser>,
+    },
+    Broken {
+        name: "claims_more_than_is_durable",
+        caught_by: "append_is_prefix_atomic",
+        law: "the log holds exactly what was acknowledged",
+        wrap: messages::<appends::ClaimsMoreThanIsDurable>,
+    },
+    Broken {
+        name: "tears_creation_from_first_message",
+        caught_by: "creation_and_first_message_are_one_unit",
+        law: "first two records are durable together",
+        wrap: messages::<appends::TearsCreationFromFirstMessage>,
+    },
+    Broken {
+        name: "known_key_appended_again",
+        caught_by: "append_refuses_a_known_key",
+        law: "of a known key is refused",
+        wrap: messages::<appends::KnownKeyAppendedAgain>,
+    },
+    Broken {
+        name: "keys_of_any_sender",
+        caught_by: "keys_are_apart_by_sender_and_channel",
+        law: "a key is its sender's only",
+        wrap: messages::<reads::KeysOfAnySender>,
+    },
+    Broken {
+        name: "lost_on_reopen",
+        caught_by: "acknowledged_survives_reopen",
+        law: "the log after reopening",
+        wrap: lost_on_reopen,
+    },
+    Broken {
+        name: "cuts_long_bodies",
+        caught_by: "long_bodies_return_exactly",
+        law: "a body of 100,000 characters returns exactly",
+        wrap: messages::<appends::CutsLongBodies>,
+    },
+    Broken {
+        name: "ends_text_at_zero",
+        caught_by: "hostile_bodies_return_exactly",
+        law: "a hostile text returns exactly",
+        wrap: messages::<appends::EndsTextAtZero>,
+    },
+    Broken {
+        name: "forgets_unknown_fields",
+        caught_by: "unknown_kinds_are_kept",
+        law: "an entry of an unknown kind returns exactly",
+        wrap: messages::<appends::ForgetsUnknownFields>,
+    },
+    Broken {
+        name: "visible_out_of_order",
+        caught_by: "visible_only_in_order",
+        law: "seq is contiguous and n counts messages",
+        wrap: messages::<appends::VisibleOutOfOrder>,
+    },
+    Broken {
+        name: "head_apart_from_entries",
+        caught_by: "reads_see_what_was_acknowledged",
+        law: "entries show what was acknowledged",
+        wrap: messages::<reads::HeadApartFromEntries>,
+    },
+    Broken {
+        name: "pages_off_by_one",
+        caught_by: "pages_are_contiguous",
+        law: "contiguous from the entry behind",
+        wrap: messages::<reads::PagesOffByOne>,
+    },
+    Broken {
+        name: "pages_by_message_id",
+        caught_by: "pages_are_contiguous",
+        law: "contiguous from the entry behind",
+        wrap: messages::<reads::PagesByMessageId>,
+    },
+    Broken {
+        name: "bytes_forgotten",
+        caught_by: "pages_respect_bytes_and_hold_one",
+        law: "bytes at the most holds",
+        wrap: messages::<reads::BytesForgotten>,
+    },
+    Broken {
+        name: "more_forgotten",
+        caught_by: "message_pages_are_exact",
+        law: "tells whether",
+        wrap: messages::<reads::MoreForgotten>,
+    },
+    Broken {
+        name: "state_behind_the_log",
+        caught_by: "load_folds_to_the_log",
+        law: "folds to the log's state",
+        wrap: messages::<reads::StateBehindTheLog>,
+    },
+    Broken {
+        name: "loads_without_keys",
+        caught_by: "loaded_records_carry_their_keys",
+        law: "loaded with the keys",
+        wrap: messages::<reads::LoadsWithoutKeys>,
+    },
+    Broken {
+        name: "keys_forgotten",
+        caught_by: "find_key_searches_exactly_the_range",
+        law: "a key is found in",
+        wrap: messages::<reads::KeysForgotten>,
+    },
+    Broken {
+        name: "range_off_by_one",
+        caught_by: "find_key_searches_exactly_the_range",
+        law: "a key is found in",
+        wrap: messages::<reads::RangeOffByOne>,
+    },
+    Broken {
+        name: "forgets_departures",
+        caught_by: "members_follow_the_log",
+        law: "the members listed are those of the log",
+        wrap: messages::<appends::ForgetsDepartures>,
+    },
+    Broken {
+        name: "member_pages_repeat",
+        caught_by: "member_pages_are_exact",
+        law: "a page",
+        wrap: messages::<views::MemberPagesRepeat>,
+    },
+    Broken {
+        name: "successor_by_name",
+        caught_by: "successor_is_longest_standing",
+        law: "the longest-standing admin",
+        wrap: messages::<views::SuccessorByName>,
+    },
+    Broken {
+        name: "leaks_across_channels",
+        caught_by: "channels_are_isolated",
+        law: "each channel has its own keys",
+        wrap: messages::<reads::LeaksAcrossChannels>,
+    },
+    Broken {
+        name: "heads_without_the_absent",
+        caught_by: "an_absent_channel_is_empty",
+        law: "heads come in the order asked",
+        wrap: messages::<views::HeadsWithoutTheAbsent>,
+    },
+    Broken {
+        name: "epoch_drawn_anew",
+        caught_by: "epoch_outlives_reopen",
+        law: "the epoch outlives",
+        wrap: messages::<views::EpochDrawnAnew>,
+    },
+    Broken {
+        name: "forgets_departures_in_inboxes",
+        caught_by: "inbox_lists_own_channels_only",
+        law: "lists the channels that its user is in",
+        wrap: messages::<appends::ForgetsDepartures>,
+    },
+    Broken {
+        name: "skips_ties",
+        caught_by: "inbox_pages_in_order_without_gap",
+        law: "list every channel once",
+        wrap: inbox::<rows::SkipsTies>,
+    },
+    Broken {
+        name: "inbox_behind_the_log",
+        caught_by: "inbox_follows_the_log",
+        law: "a row's head is the log's",
+        wrap: inbox::<rows::InboxBehindTheLog>,
+    },
+    Broken {
+        name: "marks_fall",
+        caught_by: "marks_never_fall",
+        law: "never falls",
+        wrap: inbox::<rows::MarksFall>,
+    },
+    Broken {
+        name: "raising_adds_up",
+        caught_by: "raising_twice_is_once",
+        law: "raising a mark twice is raising it once",
+        wrap: inbox::<rows::RaisingAddsUp>,
+    },
+    Broken {
+        name: "marks_lost_on_reopen",
+        caught_by: "marks_survive_reopen",
+        law: "an acknowledged mark is there after reopening",
+        wrap: inbox::<rows::MarksLostOnReopen>,
+    },
+    Broken {
+        name: "own_message_always_read",
+        caught_by: "own_message_is_read_when_all_before_was",
+        law: "and only then: something before was not read",
+        wrap: own_message_always_read,
+    },
+    Broken {
+        name: "counts_entries_as_messages",
+        caught_by: "unread_is_arithmetic",
+        law: "unread is the messages between",
+        wrap: inbox::<rows::CountsEntriesAsMessages>,
+    },
+    Broken {
+        name: "new_members_have_all_unread",
+        caught_by: "a_new_member_has_nothing_unread",
+        law: "read mark is at the entry that added them",
+        wrap: inbox::<rows::NewMembersHaveAllUnread>,
+    },
+    Broken {
+        name: "counts_mentions_twice",
+        caught_by: "mentions_count_once",
+        law: "once each",
+        wrap: inbox::<rows::CountsMentionsTwice>,
+    },
+    Broken {
+        name: "shows_what_is_not_visible",
+        caught_by: "last_respects_the_visible_range",
+        law: "newest message that its user may see",
+        wrap: shows_what_is_not_visible,
+    },
+    Broken {
+        name: "left_since_is_exclusive",
+        caught_by: "left_names_what_was_left",
+        law: "the channels left since",
+        wrap: inbox::<rows::LeftSinceIsExclusive>,
+    },
+    Broken {
+        name: "marks_lift_everybody",
+        caught_by: "a_mark_is_activity_of_its_owner",
+        law: "no activity of another's row",
+        wrap: inbox::<rows::MarksLiftEverybody>,
+    },
+];
+
+fn messages<T: MessagesTwist + Default>() -> Wrap {
+    Arc::new(|stores| {
+        let inner = Arc::clone(stores.messages());
+        stores.with_messages(Arc::new(TwistedMessages::new(inner, T::default())))
+    })
+}
+
+fn inbox<T: InboxTwist + Default>() -> Wrap {
+    Arc::new(|stores| {
+        let inner = Arc::clone(stores.inbox());
+        stores.with_inbox(Arc::new(TwistedInbox::new(inner, T::default())))
+    })
+}
+
+/// Opened again, the stores are empty.
+fn lost_on_reopen() -> Wrap {
+    let opened = AtomicBool::new(false);
+    Arc::new(move |stores| {
+        if opened.swap(true, Ordering::SeqCst) {
+            MemoryStores::with_key_search().empty()
+        } else {
+            stores
+        }
+    })
+}
+
+fn own_message_always_read() -> Wrap {
+    Arc::new(|stores| {
+        let twist = rows::OwnMessageAlwaysRead::new(Arc::clone(stores.inbox()));
+        let inner = Arc::clone(stores.messages());
+        stores.with_messages(Arc::new(TwistedMessages::new(inner, twist)))
+    })
+}
+
+fn shows_what_is_not_visible() -> Wrap {
+    Arc::new(|stores| {
+        let twist = rows::ShowsWhatIsNotVisible::new(Arc::clone(stores.messages()));
+        let inner = Arc::clone(stores.inbox());
+        stores.with_inbox(Arc::new(TwistedInbox::new(inner, twist)))
+    })
+}

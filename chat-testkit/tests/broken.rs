@@ -1,0 +1,117 @@
+//! The suites catch every broken store, each by the case that names what is broken.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use async_trait::async_trait;
+use chat_testkit::broken::{BROKEN, Broken};
+use chat_testkit::case::{StoreCase, run_on_stores};
+use chat_testkit::{MemoryStores, Opened, Skip, StoreFactory, inbox_store, message_store};
+
+/// One test a broken store.
+macro_rules! caught {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                assert_caught(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn every_broken_store_has_a_test() {
+            let tests = BTreeSet::from([$(stringify!($name)),*]);
+            let table: BTreeSet<&str> = BROKEN.iter().map(|broken| broken.name).collect();
+            assert_eq!(tests, table);
+            assert_eq!(table.len(), BROKEN.len(), "each name is one broken store's");
+        }
+    };
+}
+
+caught! {
+    not_written_claimed_after_timeout
+    number_given_out_before_commit
+    acknowledges_the_loser
+    claims_more_than_is_durable
+    tears_creation_from_first_message
+    known_key_appended_again
+    keys_of_any_sender
+    lost_on_reopen
+    cuts_long_bodies
+    ends_text_at_zero
+    forgets_unknown_fields
+    visible_out_of_order
+    head_apart_from_entries
+    pages_off_by_one
+    pages_by_message_id
+    bytes_forgotten
+    more_forgotten
+    state_behind_the_log
+    loads_without_keys
+    keys_forgotten
+    range_off_by_one
+    forgets_departures
+    member_pages_repeat
+    successor_by_name
+    leaks_across_channels
+    heads_without_the_absent
+    epoch_drawn_anew
+    forgets_departures_in_inboxes
+    skips_ties
+    inbox_behind_the_log
+    marks_fall
+    raising_adds_up
+    marks_lost_on_reopen
+    own_message_always_read
+    counts_entries_as_messages
+    new_members_have_all_unread
+    counts_mentions_twice
+    shows_what_is_not_visible
+    left_since_is_exclusive
+    marks_lift_everybody
+}
+
+#[test]
+fn every_case_of_the_logs_and_inboxes_catches_something() {
+    let catching: BTreeSet<&str> = BROKEN.iter().map(|broken| broken.caught_by).collect();
+    let cases: BTreeSet<&str> = cases().map(|case| case.name).collect();
+    assert_eq!(catching, cases);
+}
+
+/// Sound stores in memory, broken in one way.
+struct BrokenStores(Broken);
+
+#[async_trait]
+impl StoreFactory for BrokenStores {
+    async fn open(&self) -> Result<Opened, Skip> {
+        let sound = MemoryStores::with_key_search().open().await?;
+        Ok(sound.wrapped((self.0.wrap)()))
+    }
+}
+
+fn assert_caught(name: &str) {
+    let broken = BROKEN.iter().find(|broken| broken.name == name);
+    let broken = *broken.expect("the table holds every broken store");
+    let case = cases().find(|case| case.name == broken.caught_by);
+    let case = case.expect("a suite has the case");
+    let run = || run_on_stores(&BrokenStores(broken), case.run);
+    let panic = catch_unwind(AssertUnwindSafe(run));
+    let panic = panic.expect_err("the case passes over the broken store");
+    let message = message(&*panic);
+    assert!(
+        message.contains(broken.law),
+        "caught, but not for `{}`: {message:.1000}",
+        broken.law
+    );
+}
+
+fn cases() -> impl Iterator<Item = &'static StoreCase> {
+    message_store::CASES.iter().chain(inbox_store::CASES)
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let owned = panic.downcast_ref::<String>().cloned();
+    let borrowed = panic.downcast_ref::<&str>().map(ToString::to_string);
+    owned.or(borrowed).unwrap_or_default()
+}
