@@ -1,3 +1,27 @@
-//! Load and replay.
+//! Measures a real `chat-server` process: replay of real conversations, load, and the store on its own.
+//!
+//! ```text
+//! cargo build --release -p chat-server -p chat-bench
+//! target/release/chat-bench load pairs --pairs 200 --seconds 10
+//! target/release/chat-bench load group --members 100 --rate 50
+//! target/release/chat-bench load group --members 100 --saturate
+//! target/release/chat-bench load idle --connections 15000 --seconds 60
+//! ```
 
-fn main() {}
+mod cli;
+mod cpu;
+mod error;
+mod figures;
+mod http;
+mod jwt;
+mod load;
+mod server_process;
+mod socket;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}
