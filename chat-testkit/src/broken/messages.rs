@@ -1,5 +1,6 @@
 //! A `MessageStore` that does what another does, but for one thing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -87,7 +88,7 @@ pub trait MessagesTwist: Send + Sync + 'static {
         &self,
         inner: &dyn MessageStore,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         inner.successor(channel, leaving).await
     }
@@ -155,7 +156,7 @@ impl<T: MessagesTwist> MessageStore for TwistedMessages<T> {
     async fn successor(
         &self,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         self.twist.successor(&*self.inner, channel, leaving).await
     }

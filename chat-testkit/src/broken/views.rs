@@ -1,5 +1,7 @@
 //! Views beside the log that go wrong.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chat_core::ports::{MembersPage, MembersQuery, MessageStore, PortError};
 use chat_core::proto::{ChannelId, Epoch, Head, UserId};
@@ -40,16 +42,16 @@ impl MessagesTwist for SuccessorByName {
         &self,
         inner: &dyn MessageStore,
         channel: ChannelId,
-        leaving: &UserId,
+        leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
         let query = MembersQuery {
             channel,
             after: None,
-            limit: 2,
+            limit: leaving.len() + 1,
         };
         let page = inner.members(query).await?;
         let mut users = page.members.into_iter().map(|(user, _)| user);
-        Ok(users.find(|user| user != leaving))
+        Ok(users.find(|user| !leaving.contains(user)))
     }
 }
 
