@@ -1,6 +1,5 @@
 //! The keys of a log's newest entries, so that most retries are recognised without asking the store.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::command::{CommandKey, ContentHash};
@@ -23,12 +22,20 @@ pub struct RecentKey {
     pub content: ContentHash,
 }
 
+/// Keys that a clone may have to copy: the newest few. The others are shared until so many have come that they join them.
+const FRESH_MAX: usize = 16;
+
+type Keyed = (UserId, ClientId, RecentKey);
+
 /// Every keyed entry after `after`, in the order of the log.
+///
+/// A state is cloned for every batch that is decided on top of it, and the clone remembers a few keys more: so the bulk
+/// is shared, and only what is fresh is copied.
 #[derive(Clone, Debug)]
 pub(super) struct RecentKeys {
     after: Seq,
-    // Shared, because a state is cloned for every batch that is decided on top of it.
-    keys: Arc<VecDeque<(UserId, ClientId, RecentKey)>>,
+    settled: Arc<[Keyed]>,
+    fresh: Arc<Vec<Keyed>>,
 }
 
 impl RecentKeys {
@@ -36,7 +43,8 @@ impl RecentKeys {
     pub(super) fn since(after: Seq) -> Self {
         Self {
             after,
-            keys: Arc::default(),
+            settled: Arc::default(),
+            fresh: Arc::default(),
         }
     }
 
@@ -45,9 +53,9 @@ impl RecentKeys {
     }
 
     pub(super) fn find(&self, from: &UserId, client_id: ClientId) -> Option<RecentKey> {
-        self.keys
-            .iter()
-            .rev()
+        let newest_first = self.fresh.iter().rev().chain(self.settled.iter().rev());
+        newest_first
+            .take_while(|(.., key)| key.seq > self.after)
             .find(|(user, id, _)| *id == client_id && user == from)
             .map(|(.., key)| *key)
     }
@@ -55,26 +63,27 @@ impl RecentKeys {
     pub(super) fn remember(&mut self, entry: &Entry, key: Option<&CommandKey>) {
         let window = Limits::RECENT_KEYS_MAX as u64;
         self.after = self.after.max(Seq(entry.seq.0.saturating_sub(window)));
-        let overdue = self
-            .keys
-            .front()
-            .is_some_and(|(.., key)| key.seq <= self.after);
-        if !overdue && key.is_none() {
-            return;
+        let Some(key) = key else { return };
+        if self.fresh.len() >= FRESH_MAX {
+            self.settle();
         }
-        let keys = Arc::make_mut(&mut self.keys);
-        while keys.front().is_some_and(|(.., key)| key.seq <= self.after) {
-            keys.pop_front();
-        }
-        if let Some(key) = key {
-            let recent = RecentKey {
-                seq: entry.seq,
-                n: entry.n,
-                message: entry.message,
-                at: entry.at,
-                content: key.content,
-            };
-            keys.push_back((entry.from.clone(), key.client_id, recent));
-        }
+        let recent = RecentKey {
+            seq: entry.seq,
+            n: entry.n,
+            message: entry.message,
+            at: entry.at,
+            content: key.content,
+        };
+        Arc::make_mut(&mut self.fresh).push((entry.from.clone(), key.client_id, recent));
+    }
+
+    fn settle(&mut self) {
+        let all = self.settled.iter().chain(self.fresh.iter());
+        let kept: Vec<Keyed> = all
+            .filter(|(.., key)| key.seq > self.after)
+            .cloned()
+            .collect();
+        self.settled = kept.into();
+        self.fresh = Arc::default();
     }
 }
