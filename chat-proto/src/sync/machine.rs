@@ -46,6 +46,7 @@ pub struct SyncMachine {
     epoch: Option<Epoch>,
     since: Option<String>,
     limits: Limits,
+    heartbeat_ms: Option<u64>,
     link: Link,
     /// The application was told of a connection, and will be told of its end.
     told_connected: bool,
@@ -120,6 +121,7 @@ impl SyncMachine {
             epoch: progress.epoch,
             since: progress.since,
             limits: Limits::default(),
+            heartbeat_ms: None,
             link: Link::Offline,
             told_connected: false,
             ending: None,
@@ -250,18 +252,35 @@ impl SyncMachine {
     /// # Errors
     /// When the outbox is full or has a command with this `client_id`.
     pub fn send(&mut self, message: SendMessage) -> Result<(), SendRefused> {
+        let message = self.composed(message);
+        self.outbox.push(message, &self.settings)?;
+        self.pump();
+        Ok(())
+    }
+
+    /// The message as [`SyncMachine::send`] would keep it: for a program that stores it before it is taken.
+    pub fn composed(&self, message: SendMessage) -> SendMessage {
         let known = self
             .outbox
             .channel_of(&message.to)
             .and_then(|channel| self.channels.get(&channel));
-        let message = SendMessage {
+        SendMessage {
             after: known.map(|log| log.cursor().max(log.head().seq)),
             retry: false,
             ..message
-        };
-        self.outbox.push(message, &self.settings)?;
-        self.pump();
-        Ok(())
+        }
+    }
+
+    /// Whether [`SyncMachine::send`] would take the message after taking all of `ahead`.
+    ///
+    /// # Errors
+    /// Those of `send`.
+    pub fn can_send(
+        &self,
+        message: &SendMessage,
+        ahead: &[SendMessage],
+    ) -> Result<(), SendRefused> {
+        self.outbox.check(message, ahead, &self.settings)
     }
 
     /// Everything up to an entry was read.
@@ -342,6 +361,11 @@ impl SyncMachine {
     /// The channels that the user is known to be in.
     pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
         self.channels.keys().copied()
+    }
+
+    /// How often the server wants a sign of life, once it has said so.
+    pub fn heartbeat_ms(&self) -> Option<u64> {
+        self.heartbeat_ms
     }
 
     /// Who the client is, once a server has said so.

@@ -52,20 +52,31 @@ impl Outbox {
         message: SendMessage,
         settings: &Settings,
     ) -> Result<(), SendRefused> {
-        if self.contains(message.client_id) {
+        self.check(&message, &[], settings)?;
+        let size_bytes = size_bytes(&message);
+        self.insert(message, size_bytes, false);
+        Ok(())
+    }
+
+    /// Whether a command would be taken after all of `ahead`.
+    pub(super) fn check(
+        &self,
+        message: &SendMessage,
+        ahead: &[SendMessage],
+        settings: &Settings,
+    ) -> Result<(), SendRefused> {
+        let is_ahead = |other: &SendMessage| other.client_id == message.client_id;
+        if self.contains(message.client_id) || ahead.iter().any(is_ahead) {
             return Err(SendRefused::AlreadyWaiting);
         }
-        let size_bytes = size_bytes(&message);
+        let commands = self.commands.len() + ahead.len();
+        let bytes = self.bytes + ahead.iter().map(size_bytes).sum::<usize>();
         // An empty outbox takes any single command, so that none is refused for ever.
-        if self.commands.len() >= settings.outbox_commands_max
-            || (!self.commands.is_empty() && self.bytes + size_bytes > settings.outbox_bytes_max)
-        {
-            return Err(SendRefused::OutboxFull {
-                commands: self.commands.len(),
-                bytes: self.bytes,
-            });
+        let too_many_bytes =
+            commands > 0 && bytes + size_bytes(message) > settings.outbox_bytes_max;
+        if commands >= settings.outbox_commands_max || too_many_bytes {
+            return Err(SendRefused::OutboxFull { commands, bytes });
         }
-        self.insert(message, size_bytes, false);
         Ok(())
     }
 

@@ -123,6 +123,7 @@ impl SyncMachine {
         self.user = Some(answer.user.clone());
         self.device = Some(answer.device);
         self.limits = answer.limits;
+        self.heartbeat_ms = Some(answer.heartbeat_ms);
         self.outbox.belongs_to(&answer.user);
         if self.link == Link::Greeting {
             self.link = Link::Open;
