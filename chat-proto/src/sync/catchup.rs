@@ -61,6 +61,12 @@ impl Catchup {
         !std::mem::replace(&mut self.wanted, true)
     }
 
+    /// Wants a channel that was never looked for, without waiting for the next look for others.
+    pub(super) fn want_now(&mut self) {
+        self.wanted = true;
+        self.waiting &= self.failures > 0;
+    }
+
     /// Wants to know how a known channel stands.
     pub(super) fn doubt(&mut self, channel: ChannelId) {
         self.wanted = true;

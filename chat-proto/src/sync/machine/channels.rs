@@ -152,7 +152,7 @@ impl SyncMachine {
 
     pub(super) fn met_stranger(&mut self, channel: ChannelId, entry: Option<Arc<Entry>>) {
         if self.strangers.meet(channel, entry, &mut self.budget) {
-            self.catchup.want();
+            self.catchup.want_now();
         }
     }
 
