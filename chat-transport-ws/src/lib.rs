@@ -36,5 +36,5 @@ mod upgrade;
 mod websocket;
 
 pub use listener::{ServeSettings, serve};
-pub use router::{router, router_with, with_error_shape};
+pub use router::{router, router_beside, router_with, with_error_shape};
 pub use settings::TransportSettings;

@@ -16,6 +16,12 @@ pub fn router(engine: Engine) -> Router {
 
 /// The chat part of the API.
 pub fn router_with(engine: Engine, settings: TransportSettings) -> Router {
+    router_beside(engine, settings, Router::new())
+}
+
+/// The chat part of the API with further paths of the host's, which get the same errors and the same answers to
+/// preflights.
+pub fn router_beside(engine: Engine, settings: TransportSettings, others: Router) -> Router {
     let cors = settings.cors();
     let routes = Router::new()
         .route("/v1/ws", get(upgrade))
@@ -40,15 +46,14 @@ pub fn router_with(engine: Engine, settings: TransportSettings) -> Router {
         )
         .route("/v1/channels/{channel}/entries", get(messages::entries))
         .with_state(Transport::new(engine, settings));
-    let routes = with_error_shape(routes);
+    let routes = with_error_shape(routes.merge(others));
     match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
     }
 }
 
-/// The router with unknown paths and wrong methods answered as the API answers errors. A router that is merged with
-/// the transport's needs it for its own routes.
+/// The router with unknown paths and wrong methods answered as the API answers errors.
 pub fn with_error_shape(router: Router) -> Router {
     router
         .method_not_allowed_fallback(error::wrong_method)
