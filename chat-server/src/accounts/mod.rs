@@ -1,0 +1,18 @@
+//! Sign-up, log-in, devices and profiles over HTTP.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `routes` | the paths |
+//! | `users` | `/v1/users`, `/v1/me` |
+//! | `sessions` | `/v1/sessions`, `/v1/devices` |
+//! | `password` | which passwords are taken |
+//! | `hasher` | Argon2id, a few at once |
+
+mod hasher;
+mod password;
+mod routes;
+mod sessions;
+mod users;
+
+pub use hasher::PasswordHasher;
+pub use routes::{AccountsApi, routes};

@@ -1,0 +1,172 @@
+//! `/v1/sessions` and `/v1/devices`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use chat_core::ports::{Account, Device, NewToken};
+use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
+use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::password;
+use super::routes::AccountsApi;
+use super::users::log_in_name;
+use crate::auth::Token;
+
+/// How long a token lasts.
+const TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Characters of a device's name, and of its platform.
+const DEVICE_CHARS_MAX: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct LogIn {
+    user: String,
+    password: String,
+    #[serde(default)]
+    device: Option<DeviceShape>,
+}
+
+#[derive(Default, Deserialize)]
+struct DeviceShape {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    platform: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct LoggedIn {
+    token: String,
+    user: UserId,
+    device: DeviceId,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct Devices {
+    devices: Vec<ListedDevice>,
+}
+
+#[derive(Serialize)]
+struct ListedDevice {
+    device: DeviceId,
+    name: String,
+    platform: String,
+    created_at: Timestamp,
+    seen_at: Timestamp,
+    current: bool,
+}
+
+pub(super) async fn log_in(
+    State(api): State<AccountsApi>,
+    JsonBody(request): JsonBody<LogIn>,
+) -> ApiResult<(StatusCode, Json<LoggedIn>)> {
+    let device_shape = request.device.unwrap_or_default();
+    let device_name = device_text(device_shape.name)?;
+    let platform = device_text(device_shape.platform)?;
+    let account = proven(&api, &request.user, request.password).await?;
+    let account = account.ok_or_else(|| Rejection::unauthenticated("user or password is wrong"))?;
+    let token = Token::draw()?;
+    let device = DeviceId::from_uuid(Uuid::new_v4());
+    let at = api.engine.now();
+    let life_ms = u64::try_from(TOKEN_LIFE.as_millis()).expect("90 days are few milliseconds");
+    let expires_at = Timestamp(at.0.saturating_add(life_ms));
+    let user = account.user;
+    let kept = NewToken {
+        hash: token.hash(),
+        user: user.clone(),
+        device,
+        device_name,
+        platform,
+        at,
+        expires_at,
+    };
+    api.accounts.store_token(kept).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(LoggedIn {
+            token: token.as_str().to_owned(),
+            user,
+            device,
+            expires_at,
+        }),
+    ))
+}
+
+/// The account, if there is one and the password is its own. Takes the same time whether or not there is one.
+async fn proven(api: &AccountsApi, user: &str, password: String) -> ApiResult<Option<Account>> {
+    if password.chars().count() > password::CHARS_MAX {
+        return Ok(None);
+    }
+    let account = match log_in_name(user) {
+        Ok(user) => api.accounts.account(&user).await?,
+        Err(_) => None,
+    };
+    let hash = account
+        .as_ref()
+        .map(|account| account.password_hash.clone());
+    let is_right = api.hasher.verify(password, hash).await?;
+    Ok(account.filter(|_| is_right))
+}
+
+pub(super) async fn log_out(
+    State(api): State<AccountsApi>,
+    bearer: Bearer,
+) -> ApiResult<StatusCode> {
+    forget(&api, &bearer.0.user, bearer.0.device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn devices(
+    State(api): State<AccountsApi>,
+    bearer: Bearer,
+) -> ApiResult<Json<Devices>> {
+    let current = bearer.0.device;
+    let devices = api.engine.devices(&bearer.0.user).await?;
+    let listed = |device: Device| ListedDevice {
+        current: device.device == current,
+        device: device.device,
+        name: device.name,
+        platform: device.platform,
+        created_at: device.created_at,
+        seen_at: device.seen_at,
+    };
+    Ok(Json(Devices {
+        devices: devices.into_iter().map(listed).collect(),
+    }))
+}
+
+pub(super) async fn revoke(
+    State(api): State<AccountsApi>,
+    bearer: Bearer,
+    PathParams(device): PathParams<DeviceId>,
+) -> ApiResult<StatusCode> {
+    if forget(&api, &bearer.0.user, device).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Rejection::not_found("you have no such device").into())
+    }
+}
+
+/// Revokes the device's token, then closes its sockets; tells whether there was such a device.
+async fn forget(api: &AccountsApi, user: &UserId, device: DeviceId) -> ApiResult<bool> {
+    let had_token = api.accounts.revoke(user, device).await?;
+    match api.engine.forget_device(user, device).await {
+        Ok(()) => Ok(true),
+        Err(rejection) if rejection.code == Code::NotFound => Ok(had_token),
+        Err(rejection) => Err(rejection.into()),
+    }
+}
+
+fn device_text(text: Option<String>) -> Result<String, Rejection> {
+    let text = text.unwrap_or_default();
+    if text.chars().count() > DEVICE_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(Rejection::bad_request(
+            "name and platform of a device have at most 100 characters each, and no control characters",
+        ));
+    }
+    Ok(text)
+}

@@ -1,0 +1,174 @@
+//! `/v1/users` and `/v1/me`.
+
+use axum::Json;
+use axum::extract::State;
+use chat_core::ports::NewAccount;
+use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
+use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::password;
+use super::routes::AccountsApi;
+
+/// Characters of a log-in name.
+const LOG_IN_NAME_CHARS_MAX: usize = 32;
+/// Characters of a display name.
+const DISPLAY_NAME_CHARS_MAX: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct SignUp {
+    user: String,
+    password: String,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// A user as others see it.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    user: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// A user as it sees itself.
+#[derive(Serialize)]
+pub(super) struct Me {
+    #[serde(flatten)]
+    shown: Shown,
+    device: DeviceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
+}
+
+pub(super) async fn sign_up(
+    State(api): State<AccountsApi>,
+    JsonBody(request): JsonBody<SignUp>,
+) -> ApiResult<(StatusCode, Json<Shown>)> {
+    if !api.sign_up {
+        return Err(Rejection::forbidden(
+            "this server takes no sign-ups; ask its operator for an account",
+        )
+        .into());
+    }
+    let user = log_in_name(&request.user)?;
+    let name = request.name.filter(|name| !name.is_empty());
+    check_display_name(name.as_deref())?;
+    password::check(&request.password, &request.user)?;
+    // A look before the work; the store decides.
+    if api.accounts.account(&user).await?.is_some() {
+        return Err(taken().into());
+    }
+    let password_hash = api.hasher.hash(request.password).await?;
+    let account = NewAccount {
+        user: user.clone(),
+        password_hash,
+        name: name.clone(),
+        at: api.engine.now(),
+    };
+    if !api.accounts.sign_up(account).await? {
+        return Err(taken().into());
+    }
+    Ok((StatusCode::CREATED, Json(Shown { user, name })))
+}
+
+pub(super) async fn me(State(api): State<AccountsApi>, bearer: Bearer) -> ApiResult<Json<Me>> {
+    let identity = bearer.0;
+    let (name, created_at) = match api.engine.profile(&identity.user).await {
+        Ok(profile) => (profile.name, Some(profile.created_at)),
+        // A user of the host who has not opened a session yet.
+        Err(rejection) if rejection.code == Code::NotFound => (identity.name, None),
+        Err(rejection) => return Err(rejection.into()),
+    };
+    Ok(Json(Me {
+        shown: Shown {
+            user: identity.user,
+            name,
+        },
+        device: identity.device,
+        created_at,
+    }))
+}
+
+pub(super) async fn profile(
+    State(api): State<AccountsApi>,
+    _bearer: Bearer,
+    PathParams(user): PathParams<UserId>,
+) -> ApiResult<Json<Shown>> {
+    match api.engine.profile(&user).await {
+        Ok(profile) => Ok(Json(Shown {
+            user,
+            name: profile.name,
+        })),
+        Err(rejection) if rejection.code == Code::NotFound => {
+            let existing = api.directory.existing(&[user.clone()].into()).await?;
+            if existing.contains(&user) {
+                Ok(Json(Shown { user, name: None }))
+            } else {
+                Err(rejection.into())
+            }
+        }
+        Err(rejection) => Err(rejection.into()),
+    }
+}
+
+/// The user id of a log-in name.
+pub(super) fn log_in_name(name: &str) -> Result<UserId, Rejection> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let begins = name.bytes().next().is_some_and(allowed);
+    let goes_on = name
+        .bytes()
+        .all(|byte| allowed(byte) || b"._-".contains(&byte));
+    if !begins || !goes_on || name.len() > LOG_IN_NAME_CHARS_MAX {
+        return Err(Rejection::bad_request(
+            "a log-in name has 1 to 32 of a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit",
+        ));
+    }
+    name.parse()
+}
+
+fn check_display_name(name: Option<&str>) -> Result<(), Rejection> {
+    let Some(name) = name else { return Ok(()) };
+    if name.chars().count() > DISPLAY_NAME_CHARS_MAX {
+        return Err(Rejection::too_large(
+            "a display name has at most 100 characters",
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Rejection::bad_request(
+            "a display name has no control characters",
+        ));
+    }
+    Ok(())
+}
+
+fn taken() -> Rejection {
+    Rejection::conflict("this name is taken; choose another")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_in_names_are_plain() {
+        for good in ["a", "0", "a.b_c-d", &"x".repeat(32)] {
+            assert!(log_in_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".a",
+            "-a",
+            "_a",
+            "A",
+            "a b",
+            "é",
+            "@system",
+            "a\n",
+            &"x".repeat(33),
+        ] {
+            assert!(log_in_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}
