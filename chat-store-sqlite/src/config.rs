@@ -30,9 +30,9 @@ pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const KNOWN_CHANNELS_MAX: usize = 32 * 1024;
 
 /// Pages in the write-ahead log from which it is copied into the database.
-pub const CHECKPOINT_PAGES: i64 = 4_000;
+pub const CHECKPOINT_PAGES: i64 = 16_000;
 /// Pages in the write-ahead log from which the writer waits for readers so that the log starts over.
-pub const CHECKPOINT_PAGES_MAX: i64 = 32_000;
+pub const CHECKPOINT_PAGES_MAX: i64 = 128_000;
 /// Commits after which the length of the log is looked at.
 pub const CHECKPOINT_LOOK_COMMITS: u32 = 64;
 /// Bytes of writes after which it is looked at.

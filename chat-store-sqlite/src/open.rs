@@ -21,14 +21,22 @@ use crate::sql::meta;
 
 /// A store's file, opened and checked.
 pub(crate) struct Opened {
-    /// The only connection that writes.
-    pub(crate) writer: SqliteConnection,
+    /// What the writer owns.
+    pub(crate) writer: WriterFile,
     /// The connections that read.
     pub(crate) readers: SqlitePool,
-    /// Held as long as the writer lives; the system lets go of it when the process dies.
-    pub(crate) lock: File,
     /// The life of the store.
     pub(crate) epoch: Epoch,
+}
+
+/// What the writer owns.
+pub(crate) struct WriterFile {
+    /// The only connection that writes.
+    pub(crate) writer: SqliteConnection,
+    /// A connection that copies the write-ahead log into the database.
+    pub(crate) copier: SqliteConnection,
+    /// Held as long as the writer lives; the system lets go of it when the process dies.
+    pub(crate) lock: File,
     /// The highest channel key given out.
     pub(crate) last_channel: i64,
 }
@@ -64,12 +72,20 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(reader_options(path));
+    let copier = copier_options(&config.path)
+        .connect()
+        .await
+        .map_err(failed)?;
+    let writer = WriterFile {
+        writer,
+        copier,
+        lock,
+        last_channel,
+    };
     Ok(Opened {
         writer,
         readers,
-        lock,
         epoch,
-        last_channel,
     })
 }
 
@@ -112,6 +128,14 @@ fn writer_options(config: &Config) -> SqliteConnectOptions {
         .pragma("fullfsync", "ON")
         .pragma("checkpoint_fullfsync", "ON")
         .thread_name(|_| "chat-sqlite-writer".to_owned())
+}
+
+fn copier_options(path: &Path) -> SqliteConnectOptions {
+    options(path)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("checkpoint_fullfsync", "ON")
+        .thread_name(|_| "chat-sqlite-copier".to_owned())
 }
 
 fn reader_options(path: &Path) -> SqliteConnectOptions {

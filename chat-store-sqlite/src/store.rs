@@ -44,12 +44,7 @@ impl SqliteStore {
     pub async fn open_with(config: Config) -> Result<Self, OpenError> {
         let opened = open(&config).await?;
         let health = Arc::new(HealthCell::default());
-        let writer = WriteQueue::start(
-            opened.writer,
-            opened.lock,
-            opened.last_channel,
-            Arc::clone(&health),
-        );
+        let writer = WriteQueue::start(opened.writer, Arc::clone(&health));
         Ok(Self {
             readers: Readers::new(opened.readers),
             writer,

@@ -1,6 +1,7 @@
 //! Statements over logs and members.
 
-use super::rows::Pattern;
+use super::inbox::RAISE_OWN;
+use super::rows::{Pattern, Quartet};
 
 /// Index: `channels.uuid`.
 pub(crate) static FIND_CHANNELS: Pattern = Pattern::new(
@@ -9,9 +10,9 @@ pub(crate) static FIND_CHANNELS: Pattern = Pattern::new(
     ")",
 );
 
-/// A key that is there already is left out, which the count of changed rows tells. Index: the primary key.
+/// Fails where a key is there already. Index: the primary key.
 pub(crate) static INSERT_KEYS: Pattern = Pattern::new(
-    "INSERT OR IGNORE INTO keys (channel, sender, client_id, seq) VALUES",
+    "INSERT INTO keys (channel, sender, client_id, seq) VALUES",
     "(?, ?, ?, ?)",
     "",
 );
@@ -54,6 +55,10 @@ pub(crate) static UPSERT_CHANNELS: Pattern = Pattern::new(
              last_at = max(last_at, excluded.last_at),
              last_message_seq = max(last_message_seq, excluded.last_message_seq)",
 );
+
+/// As many messages as keys, channels and own marks: what nearly every transaction writes.
+pub(crate) static INSERT_MESSAGES_WITH_ALL: Quartet =
+    Quartet::new([&INSERT_KEYS, &INSERT_MESSAGES, &UPSERT_CHANNELS, &RAISE_OWN]);
 
 pub(crate) static UPSERT_STATES: Pattern = Pattern::new(
     "INSERT OR REPLACE INTO channel_states (channel, direct, large, member_count, snapshot) VALUES",

@@ -1,5 +1,6 @@
 //! Statements for many rows at once, in a few fixed sizes so that each is prepared once.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
@@ -11,13 +12,15 @@ const ROWS_MAX: usize = 64;
 /// The sizes in which every pattern is prepared; any count is a short sum of them.
 const SIZES: [usize; 7] = [ROWS_MAX, 32, 16, 8, 4, 2, 1];
 
+/// A statement in each of the sizes, made once.
+type Sized = OnceLock<[Arc<str>; SIZES.len()]>;
+
 /// A statement with a repeated row: `head`, then `row` as often as there are rows with commas between, then `tail`.
 pub(crate) struct Pattern {
     head: &'static str,
     row: &'static str,
     tail: &'static str,
-    /// The statement in each of the sizes, made once.
-    sizes: OnceLock<[Arc<str>; SIZES.len()]>,
+    sized: Sized,
 }
 
 impl Pattern {
@@ -26,22 +29,23 @@ impl Pattern {
             head,
             row,
             tail,
-            sizes: OnceLock::new(),
+            sized: OnceLock::new(),
         }
     }
 
-    /// Runs the statement over all rows, the largest sizes first; how many rows of the database changed.
+    /// Runs the statement over all rows, the largest sizes first.
     pub(crate) async fn write<R: Row>(
         &self,
         db: &mut SqliteConnection,
         rows: &[R],
-    ) -> Result<u64, sqlx::Error> {
-        let mut changed = 0;
-        for (sql, chunk) in self.chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(sql), bind(chunk));
-            changed += db.execute(query).await?.rows_affected();
+    ) -> Result<(), sqlx::Error> {
+        for (size, part) in parts(rows.len()) {
+            let mut binds = Binds::default();
+            binds.add_rows(&rows[part]);
+            let query = sqlx::query_with(AssertSqlSafe(self.sql(size)), binds.finish());
+            db.execute(query).await?;
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// Runs the statement over all rows and collects what it finds.
@@ -51,43 +55,94 @@ impl Pattern {
         rows: &[R],
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         let mut found = Vec::new();
-        for (sql, chunk) in self.chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(sql), bind(chunk));
+        for (size, part) in parts(rows.len()) {
+            let mut binds = Binds::default();
+            binds.add_rows(&rows[part]);
+            let query = sqlx::query_with(AssertSqlSafe(self.sql(size)), binds.finish());
             found.extend(db.fetch_all(query).await?);
         }
         Ok(found)
     }
 
-    /// The rows in parts of the prepared sizes, each with its statement.
-    fn chunks<'r, R>(&self, mut rows: &'r [R]) -> Vec<(Arc<str>, &'r [R])> {
+    /// The statement in a size, by its place in [`SIZES`].
+    fn sql(&self, size: usize) -> Arc<str> {
         let Self {
             head,
             row,
             tail,
-            sizes,
+            sized,
         } = self;
-        let sizes = sizes.get_or_init(|| {
+        let sized = sized.get_or_init(|| {
             SIZES.map(|size| format!("{head} {} {tail}", vec![*row; size].join(", ")).into())
         });
-        let mut chunks = Vec::new();
-        for (size, sql) in SIZES.iter().zip(sizes) {
-            while let Some((chunk, rest)) = rows.split_at_checked(*size) {
-                chunks.push((Arc::clone(sql), chunk));
-                rows = rest;
-            }
-        }
-        chunks
+        Arc::clone(&sized[size])
     }
 }
 
-fn bind<R: Row>(rows: &[R]) -> SqliteArguments {
-    let mut binds = Binds::default();
-    binds.0.reserve(rows.len() * R::COLUMNS, 0);
-    for row in rows {
-        row.bind(&mut binds);
+/// Four patterns that run together over equally many rows each. Every statement by itself is a journey to the
+/// connection's thread and back, which costs as much as writing a few rows.
+pub(crate) struct Quartet {
+    patterns: [&'static Pattern; 4],
+    sized: Sized,
+}
+
+impl Quartet {
+    pub(crate) const fn new(patterns: [&'static Pattern; 4]) -> Self {
+        Self {
+            patterns,
+            sized: OnceLock::new(),
+        }
     }
-    debug_assert_eq!(binds.0.len(), rows.len() * R::COLUMNS);
-    binds.0
+
+    /// Runs all patterns, each over its rows.
+    ///
+    /// # Panics
+    /// When the rows are not equally many.
+    pub(crate) async fn write<A: Row, B: Row, C: Row, D: Row>(
+        &self,
+        db: &mut SqliteConnection,
+        (a, b, c, d): (&[A], &[B], &[C], &[D]),
+    ) -> Result<(), sqlx::Error> {
+        let count = a.len();
+        assert!(
+            [b.len(), c.len(), d.len()] == [count; 3],
+            "equally many rows for each pattern"
+        );
+        for (size, part) in parts(count) {
+            let mut binds = Binds::default();
+            binds.add_rows(&a[part.clone()]);
+            binds.add_rows(&b[part.clone()]);
+            binds.add_rows(&c[part.clone()]);
+            binds.add_rows(&d[part]);
+            let query = sqlx::query_with(AssertSqlSafe(self.sql(size)), binds.finish());
+            db.execute(query).await?;
+        }
+        Ok(())
+    }
+
+    fn sql(&self, size: usize) -> Arc<str> {
+        let sized = self.sized.get_or_init(|| {
+            std::array::from_fn(|size| {
+                self.patterns
+                    .map(|pattern| pattern.sql(size).to_string())
+                    .join(";\n")
+                    .into()
+            })
+        });
+        Arc::clone(&sized[size])
+    }
+}
+
+/// Splits a count into the sizes: each one's place in [`SIZES`], and the rows that it covers.
+fn parts(count: usize) -> Vec<(usize, Range<usize>)> {
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    for (place, size) in SIZES.iter().enumerate() {
+        while count - begin >= *size {
+            parts.push((place, begin..begin + size));
+            begin += size;
+        }
+    }
+    parts
 }
 
 /// A row of values for a [`Pattern`].
@@ -112,8 +167,36 @@ impl Binds {
         self
     }
 
-    /// The values for a single statement.
+    fn add_rows<R: Row>(&mut self, rows: &[R]) {
+        let before = self.0.len();
+        self.0.reserve(rows.len() * R::COLUMNS, 0);
+        rows.iter().for_each(|row| row.bind(self));
+        debug_assert_eq!(
+            self.0.len() - before,
+            rows.len() * R::COLUMNS,
+            "as many as columns"
+        );
+    }
+
+    /// The values for a statement.
     pub(crate) fn finish(self) -> SqliteArguments {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_every_row_once() {
+        for count in 0..300 {
+            let covered: Vec<usize> = parts(count)
+                .into_iter()
+                .flat_map(|(_, part)| part)
+                .collect();
+            assert_eq!(covered, (0..count).collect::<Vec<_>>());
+        }
+        assert_eq!(parts(100).len(), 3);
     }
 }

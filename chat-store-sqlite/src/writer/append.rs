@@ -76,7 +76,7 @@ impl AppendStep<'_> {
     ) -> Result<Outcomes, sqlx::Error> {
         let mut outcomes = Outcomes::new();
         let mut plan = Plan::new(appends.iter().copied(), heads, false);
-        if !self.write_keys(&plan).await? {
+        if !self.write_rows(&mut plan).await? {
             // A retry, or a key that comes twice in this batch: begin again without those that the log holds.
             self.db.execute(meta::ROLLBACK).await?;
             self.db.execute(meta::BEGIN).await?;
@@ -89,13 +89,12 @@ impl AppendStep<'_> {
                 .copied()
                 .filter(|(place, _)| !outcomes.contains_key(place));
             plan = Plan::new(rest, heads, true);
-            if !self.write_keys(&plan).await? {
+            if !self.write_rows(&mut plan).await? {
                 return Err(sqlx::Error::Protocol(
                     "a key is there that no search finds".into(),
                 ));
             }
         }
-        self.write_rows(&mut plan).await?;
         outcomes.extend(
             plan.done
                 .into_iter()
@@ -126,14 +125,32 @@ impl AppendStep<'_> {
         Ok(outcomes)
     }
 
-    /// Writes the keys; whether all of them were new.
-    async fn write_keys(&mut self, plan: &Plan<'_>) -> Result<bool, sqlx::Error> {
-        let written = messages::INSERT_KEYS.write(self.db, &plan.keys).await?;
-        Ok(written == plan.keys.len() as u64)
+    /// Writes everything; false when a key was there already, and then the transaction is of no more use.
+    async fn write_rows(&mut self, plan: &mut Plan<'_>) -> Result<bool, sqlx::Error> {
+        let written = if plan.is_messages_only() {
+            self.write_messages(plan).await
+        } else {
+            self.write_all(plan).await
+        };
+        match written {
+            Ok(()) => Ok(true),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    async fn write_rows(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
+    /// What nearly every transaction is: a message with a key in each of some channels.
+    async fn write_messages(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
         let db = &mut *self.db;
+        let channels = plan.take_channels();
+        let rows = (&*plan.keys, &*plan.messages, &*channels, &*plan.own_marks);
+        messages::INSERT_MESSAGES_WITH_ALL.write(db, rows).await?;
+        messages::INSERT_MENTIONS.write(db, &plan.mentions).await
+    }
+
+    async fn write_all(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
+        let db = &mut *self.db;
+        messages::INSERT_KEYS.write(db, &plan.keys).await?;
         messages::INSERT_MESSAGES.write(db, &plan.messages).await?;
         messages::INSERT_EVENTS.write(db, &plan.events).await?;
         messages::INSERT_MENTIONS.write(db, &plan.mentions).await?;
@@ -149,8 +166,8 @@ impl AppendStep<'_> {
         messages::DELETE_MEMBERS.write(db, &members.gone).await?;
         messages::INSERT_LEFT.write(db, &members.left).await?;
         messages::UPDATE_ROLES.write(db, &members.roles).await?;
-        inbox::RAISE_OWN.write(db, &plan.own_marks).await?;
-        Ok(())
+        // After the members: the first message of a new channel is read by its sender as any other.
+        inbox::RAISE_OWN.write(db, &plan.own_marks).await
     }
 
     /// For each append of which the log holds a key: the first such record, and what the log holds.

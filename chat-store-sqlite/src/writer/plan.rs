@@ -211,6 +211,15 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether there is nothing but messages, and as many keys, channels and own marks as messages.
+    pub(super) fn is_messages_only(&self) -> bool {
+        let counts = [self.keys.len(), self.channels.len(), self.own_marks.len()];
+        counts == [self.messages.len(); 3]
+            && self.events.is_empty()
+            && self.states.is_empty()
+            && self.members.is_empty()
+    }
+
     /// The channels' rows, by key.
     pub(super) fn take_channels(&mut self) -> Vec<ChannelRow> {
         std::mem::take(&mut self.channels).into_values().collect()

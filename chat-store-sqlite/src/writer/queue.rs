@@ -1,12 +1,10 @@
 //! The way to the writer: bounded in number, bytes and time.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chat_core::ports::{AppendOutcome, MarkRise, PortError, PortErrorKind, Retry};
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -16,6 +14,7 @@ use super::task::Writer;
 use crate::config::{WRITE_QUEUE_KIB_MAX, WRITE_QUEUE_MAX, WRITE_WAIT_MAX};
 use crate::error::WriteFailure;
 use crate::health::HealthCell;
+use crate::open::WriterFile;
 
 /// The queue of writes and the task that takes them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,22 +69,10 @@ impl Request {
 
 impl WriteQueue {
     /// Starts the writer on this runtime.
-    pub(crate) fn start(
-        db: SqliteConnection,
-        lock: File,
-        last_channel: i64,
-        health: Arc<HealthCell>,
-    ) -> Self {
+    pub(crate) fn start(opened: WriterFile, health: Arc<HealthCell>) -> Self {
         let (sender, receiver) = mpsc::channel(WRITE_QUEUE_MAX);
         let closing = Arc::new(Notify::new());
-        let writer = Writer::new(
-            db,
-            lock,
-            last_channel,
-            receiver,
-            Arc::clone(&closing),
-            Arc::clone(&health),
-        );
+        let writer = Writer::new(opened, receiver, Arc::clone(&closing), Arc::clone(&health));
         Self(Arc::new(Inner {
             requests: sender,
             kib: Arc::new(Semaphore::new(WRITE_QUEUE_KIB_MAX)),

@@ -10,13 +10,14 @@ use sqlx::{Connection, Executor};
 use tokio::sync::{Notify, mpsc};
 
 use super::append::{AppendStep, Placed};
-use super::checkpoint::{Checkpoints, finish};
+use super::checkpoint::Checkpoints;
 use super::known::KnownChannels;
 use super::marks::raise_all;
 use super::queue::{Request, Work};
 use crate::config::{BATCH_BYTES_MAX, BATCH_WRITES_MAX};
 use crate::error::{Cause, WriteFailure, cause};
 use crate::health::HealthCell;
+use crate::open::WriterFile;
 use crate::sql::meta;
 
 /// The task that owns the writing connection.
@@ -56,22 +57,20 @@ impl From<sqlx::Error> for Failed {
 
 impl Writer {
     pub(super) fn new(
-        db: SqliteConnection,
-        lock: File,
-        last_channel: i64,
+        opened: WriterFile,
         requests: mpsc::Receiver<Request>,
         closing: Arc<Notify>,
         health: Arc<HealthCell>,
     ) -> Self {
         Self {
-            db,
+            db: opened.writer,
             requests,
             closing,
             health,
             known: KnownChannels::default(),
-            last_channel,
-            checkpoints: Checkpoints::default(),
-            lock,
+            last_channel: opened.last_channel,
+            checkpoints: Checkpoints::new(opened.copier),
+            lock: opened.lock,
         }
     }
 
@@ -80,7 +79,7 @@ impl Writer {
         while let Some(batch) = self.next_batch().await {
             self.write(batch).await;
         }
-        let checkpointed = finish(&mut self.db).await;
+        let checkpointed = self.checkpoints.finish(&mut self.db).await;
         let closed = self.db.close().await;
         drop(self.lock);
         checkpointed
