@@ -176,10 +176,12 @@ pub(crate) const MEMBERSHIPS: &str = "
 
 /// Admins before members, the longest-standing first; never guests. Indexes: `channels.uuid`, `members_by_standing`.
 pub(crate) const SUCCESSOR: &str = "
-    WITH c AS (SELECT id FROM channels WHERE uuid = ?1)
+    WITH asked AS (SELECT id FROM channels WHERE uuid = ?1)
     SELECT coalesce(
-        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 2 AND user NOT IN (SELECT value FROM json_each(?2))
+        (SELECT user FROM members
+         WHERE channel = (SELECT id FROM asked) AND role = 2 AND user NOT IN (SELECT value FROM json_each(?2))
          ORDER BY joined, user LIMIT 1),
-        (SELECT user FROM members WHERE channel = (SELECT id FROM c) AND role = 1 AND user NOT IN (SELECT value FROM json_each(?2))
+        (SELECT user FROM members
+         WHERE channel = (SELECT id FROM asked) AND role = 1 AND user NOT IN (SELECT value FROM json_each(?2))
          ORDER BY joined, user LIMIT 1)
     ) AS user";

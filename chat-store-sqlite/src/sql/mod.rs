@@ -7,3 +7,98 @@ pub(crate) mod messages;
 pub(crate) mod meta;
 pub(crate) mod rows;
 pub(crate) mod users;
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+    use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
+
+    use super::rows::Pattern;
+    use super::{accounts, inbox, messages, users};
+
+    /// What SQLite may go through from end to end: the rows of the statement itself.
+    const SCANNED: [&str; 10] = [
+        "SCAN CONSTANT ROW",
+        "SCAN json_each",
+        "SCAN wanted",
+        "SCAN changed",
+        "SCAN own",
+        "SCAN rise",
+        "SCAN page",
+        "SCAN asked",
+        "SCAN 2 CONSTANT ROWS",
+        "SCAN 2-ROW VALUES CLAUSE",
+    ];
+
+    #[tokio::test]
+    async fn no_statement_goes_through_a_whole_table() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = SqliteConnectOptions::new().filename(folder.path().join("plans.db"));
+        let mut db = options
+            .create_if_missing(true)
+            .connect()
+            .await
+            .expect("a database");
+        let schema = include_str!("../../migrations/0001_initial.sql");
+        sqlx::raw_sql(schema)
+            .execute(&mut db)
+            .await
+            .expect("a schema");
+        let constants = [
+            messages::LOAD,
+            messages::HEADS,
+            messages::HEAD,
+            messages::ENTRIES,
+            messages::OLDEST_MESSAGES,
+            messages::NEWEST_MESSAGES,
+            messages::FIND_KEY,
+            messages::MEMBERS,
+            messages::MEMBERSHIPS,
+            messages::SUCCESSOR,
+            inbox::LIST,
+            inbox::ROWS,
+            inbox::LEFT,
+            inbox::LARGE,
+            inbox::MARKS,
+            users::PROFILE,
+            users::DEVICES,
+            users::USER_SEQ,
+            users::FORGET_DEVICE,
+            accounts::ACCOUNT,
+            accounts::TOKEN_OWNER,
+            accounts::REVOKE,
+        ];
+        let patterns: [&Pattern; 8] = [
+            &messages::FIND_CHANNELS,
+            &messages::FIND_KEYS,
+            &messages::DELETE_MEMBERS,
+            &messages::UPDATE_ROLES,
+            &messages::DELETE_LEFT,
+            &inbox::RAISE_OWN,
+            &inbox::RAISE_READ,
+            &inbox::RAISE_DELIVERED,
+        ];
+        for sql in constants {
+            check_plan(&mut db, sql).await;
+        }
+        for pattern in patterns {
+            check_plan(&mut db, &pattern.of_two()).await;
+        }
+    }
+
+    async fn check_plan(db: &mut SqliteConnection, sql: &str) {
+        let explained = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan = db
+            .fetch_all(explained)
+            .await
+            .expect("a statement of this schema");
+        for row in plan {
+            let step: String = row.get("detail");
+            let whole = step.starts_with("SCAN")
+                && !SCANNED
+                    .iter()
+                    .any(|own| step == *own || step.starts_with(&format!("{own} ")));
+            assert!(!whole, "{step} in {sql}");
+        }
+    }
+}

@@ -64,6 +64,12 @@ impl Pattern {
         Ok(found)
     }
 
+    /// The statement for two rows, to be explained.
+    #[cfg(test)]
+    pub(crate) fn of_two(&self) -> Arc<str> {
+        self.sql(SIZES.len() - 2)
+    }
+
     /// The statement in a size, by its place in [`SIZES`].
     fn sql(&self, size: usize) -> Arc<str> {
         let Self {
