@@ -1,6 +1,7 @@
 //! What the store promises beyond the ports: one owner, settings that are refused, writes that outlive their callers,
 //! channels of any size.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chat_core::ports::{
@@ -202,7 +203,10 @@ async fn a_channel_of_a_hundred_thousand() {
     let snapshot = loaded.expect("a state");
     assert!(snapshot.large && snapshot.members.is_none());
     assert_eq!(snapshot.member_count, MEMBERS as u64);
-    let successor = store.successor(channel, &owner).await.expect("an answer");
+    let successor = store
+        .successor(channel, &BTreeSet::from([owner]))
+        .await
+        .expect("an answer");
     assert_eq!(successor.as_ref(), users.first());
     assert_eq!(
         store
