@@ -98,11 +98,9 @@ impl Inner {
             };
             let heard_ms = session.heard_ms.load(Ordering::Relaxed);
             if session.expires_at.is_some_and(|at| at <= now) {
-                session
-                    .outbound
-                    .close(Close::new(CloseCode::BadToken), None);
+                session.outbound.close(Close::new(CloseCode::BadToken));
             } else if heard_ms + self.beats.silence_ms <= now_ms {
-                session.outbound.close(Close::new(CloseCode::Idle), None);
+                session.outbound.close(Close::new(CloseCode::Idle));
             } else {
                 self.beats.put(weak, heard_ms);
             }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chat_proto::wire::{CloseCode, GoAway, GoAwayReason, HelloAnswer};
+use chat_proto::wire::{GoAwayReason, HelloAnswer};
 use chat_proto::{ChannelId, DeviceId, Rejection, UserId};
 
 use super::engine::{Engine, Inner};
 use crate::ports::{DeviceSeen, Identity, Payload};
-use crate::session::{Close, Outbound, Session, SessionShared};
+use crate::session::{Outbound, Session, SessionShared};
 
 /// How often a client pings unless it asks for another interval.
 const HEARTBEAT_MS_DEFAULT: u64 = 10_000;
+/// Two programs with one device's token would push each other out without end: the one that was replaced comes back late.
+pub(super) const REPLACED_RECONNECT_AFTER_MS: u64 = 30_000;
 /// A session waits this long for the router when the engine has just started.
 const ROUTER_WAIT: Duration = Duration::from_secs(5);
 /// After this time a client may try again where the server has no room or is not ready.
@@ -104,14 +106,9 @@ impl Engine {
             .retry_after_ms(RETRY_AFTER_MS));
         };
         if let Some(replaced) = inserted.replaced {
-            let goaway = GoAway {
-                reason: GoAwayReason::Replaced,
-                reconnect_after_ms: 0,
-                url: None,
-            };
             replaced
                 .outbound
-                .close(Close::new(CloseCode::GoingAway), Some(goaway));
+                .go_away(GoAwayReason::Replaced, REPLACED_RECONNECT_AFTER_MS);
             // It is in the registry no more, so its own end does not take this attachment back.
         } else if let Err(error) = inner
             .parts
@@ -167,7 +164,7 @@ impl Engine {
     /// Ends every session of a device, here and on other nodes.
     pub async fn revoke(&self, user: &UserId, device: DeviceId) {
         self.inner
-            .close_device(user, device, GoAwayReason::Revoked, CloseCode::Revoked);
+            .close_device(user, device, GoAwayReason::Revoked, 0);
         self.inner.presence_ends(user, device);
         let revoked = self.inner.envelope(Payload::Revoked {
             user: user.clone(),

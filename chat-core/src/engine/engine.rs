@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chat_proto::wire::{CloseCode, GoAway, GoAwayReason};
+use chat_proto::wire::GoAwayReason;
 use chat_proto::{Epoch, Limits, NodeId, Rejection, Timestamp, UserId};
 use rand::Rng;
 use tokio::sync::{OnceCell, watch};
@@ -23,7 +23,7 @@ use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
     PresenceBus, Router, UserStore,
 };
-use crate::session::{Close, Registry};
+use crate::session::Registry;
 
 /// The chat engine. Cheap to clone; all clones are one engine, which ends with [`shutdown`](Self::shutdown).
 #[derive(Clone)]
@@ -173,14 +173,9 @@ impl Engine {
         for (number, batch) in batches.enumerate() {
             for session in batch {
                 let reconnect_after_ms = rand::rng().random_range(0..window_ms);
-                let goaway = GoAway {
-                    reason: GoAwayReason::Drain,
-                    reconnect_after_ms,
-                    url: None,
-                };
                 session
                     .outbound
-                    .close(Close::new(CloseCode::GoingAway), Some(goaway));
+                    .go_away(GoAwayReason::Drain, reconnect_after_ms);
             }
             if number < last {
                 tokio::time::sleep(pause).await;
@@ -193,14 +188,7 @@ impl Engine {
         self.inner.draining.store(true, Ordering::Release);
         self.inner.closed.store(true, Ordering::Release);
         for session in self.inner.registry.all() {
-            let goaway = GoAway {
-                reason: GoAwayReason::Drain,
-                reconnect_after_ms: 0,
-                url: None,
-            };
-            session
-                .outbound
-                .close(Close::new(CloseCode::GoingAway), Some(goaway));
+            session.outbound.go_away(GoAwayReason::Drain, 0);
         }
         self.inner.stop.cancel();
         self.inner.tasks.close();

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::entry::MembersChange;
-use chat_proto::wire::{
-    CloseCode, EntryPush, GoAway, GoAwayReason, MarkPush, Push, SharedPush, TypingPush,
-};
+use chat_proto::wire::{EntryPush, GoAwayReason, MarkPush, Push, SharedPush, TypingPush};
 use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, UserId};
 
+use super::connect::REPLACED_RECONNECT_AFTER_MS;
 use super::engine::{Engine, Inner};
 use crate::ports::{Envelope, Payload, RouterFeed};
-use crate::session::{Close, Delivery};
+use crate::session::Delivery;
 
 /// Wait before the router is asked again.
 const REJOIN_AFTER: Duration = Duration::from_millis(500);
@@ -123,10 +122,15 @@ impl Inner {
                 );
             }
             Payload::Revoked { user, device } => {
-                self.close_device(user, *device, GoAwayReason::Revoked, CloseCode::Revoked)
+                self.close_device(user, *device, GoAwayReason::Revoked, 0);
             }
             Payload::Replaced { user, device } => {
-                self.close_device(user, *device, GoAwayReason::Replaced, CloseCode::GoingAway);
+                self.close_device(
+                    user,
+                    *device,
+                    GoAwayReason::Replaced,
+                    REPLACED_RECONNECT_AFTER_MS,
+                );
             }
         }
     }
@@ -169,16 +173,11 @@ impl Inner {
         user: &UserId,
         device: DeviceId,
         reason: GoAwayReason,
-        code: CloseCode,
+        reconnect_after_ms: u64,
     ) {
         self.registry.each_of(user, |session| {
             if session.device == device {
-                let goaway = GoAway {
-                    reason,
-                    reconnect_after_ms: 0,
-                    url: None,
-                };
-                session.outbound.close(Close::new(code), Some(goaway));
+                session.outbound.go_away(reason, reconnect_after_ms);
             }
         });
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use chat_proto::wire::{Answer, ChannelHead, GoAway, HeadsPush, Push, ServerFrame, SharedPush};
+use chat_proto::wire::{
+    Answer, ChannelHead, GoAway, GoAwayReason, HeadsPush, Push, ServerFrame, SharedPush,
+};
 use chat_proto::{ChannelId, Head, Rejection};
 use futures_util::task::AtomicWaker;
 
@@ -108,16 +110,24 @@ impl Outbound {
         self.waker.wake();
     }
 
-    /// Ends the session: after `goaway`, if one is given, nothing more is said. The first close stands.
-    pub(crate) fn close(&self, close: Close, goaway: Option<GoAway>) {
+    /// Ends the session: what is queued is still said, and nothing more. The first close stands.
+    pub(crate) fn close(&self, close: Close) {
+        self.lock().close.get_or_insert(close);
+        self.waker.wake();
+    }
+
+    /// Ends the session after telling why, and when to come back.
+    pub(crate) fn go_away(&self, reason: GoAwayReason, reconnect_after_ms: u64) {
+        let goaway = GoAway {
+            reason,
+            reconnect_after_ms,
+            url: None,
+        };
         let mut queue = self.lock();
         if queue.close.is_none() {
-            if let Some(goaway) = goaway {
-                queue.push(Item::Control(Box::new(ServerFrame::Push(Push::GoAway(
-                    goaway,
-                )))));
-            }
-            queue.close.get_or_insert(close);
+            let frame = ServerFrame::Push(Push::GoAway(goaway));
+            queue.push(Item::Control(Box::new(frame)));
+            queue.close.get_or_insert(Close::new(reason.close_code()));
         }
         drop(queue);
         self.waker.wake();

@@ -66,7 +66,7 @@ impl SessionShared {
             failed.retain(|_, failed| now_ms < failed.at_ms + FAILED_COMMAND_MS);
         }
         if failed.len() >= FAILED_CHANNELS_MAX {
-            self.outbound.close(super::Close::slow(), None);
+            self.outbound.close(super::Close::slow());
             return;
         }
         let earliest = failed.entry(channel).or_insert(Failed {

@@ -185,7 +185,7 @@ impl Session {
 
     /// Ends the session with this code: what was queued is still said.
     pub fn close(&self, code: CloseCode) {
-        self.shared.outbound.close(Close::new(code), None);
+        self.shared.outbound.close(Close::new(code));
     }
 
     /// The next frame for the client. After [`Outgoing::Close`] it never resolves again.
