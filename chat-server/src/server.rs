@@ -123,7 +123,7 @@ pub async fn run(
         CancellationToken::new(),
         CancellationToken::new(),
     );
-    let users = server.serve_settings(&settings);
+    let users = serve_settings(&settings);
     tasks.spawn(serve(
         public,
         server.public.clone(),
@@ -223,16 +223,6 @@ impl Server {
         })
     }
 
-    fn serve_settings(&self, settings: &Settings) -> ServeSettings {
-        ServeSettings {
-            connections_max: settings.http.connections_max,
-            connections_per_address_max: settings.http.connections_per_address_max,
-            counts_loopback: settings.http.counts_loopback,
-            stop_max: REQUESTS_MAX,
-            ..ServeSettings::default()
-        }
-    }
-
     /// Sends everybody away, finishes what was begun, closes the store.
     async fn stop(
         self,
@@ -276,6 +266,15 @@ fn public_router(engine: Engine, transport: TransportSettings, api: AccountsApi)
         HeaderValue::from_static("no-store"),
     );
     router_beside(engine, transport, routes(api)).layer(no_store)
+}
+
+fn serve_settings(settings: &Settings) -> ServeSettings {
+    let mut serve = ServeSettings::default();
+    serve.connections_max = settings.http.connections_max;
+    serve.connections_per_address_max = settings.http.connections_per_address_max;
+    serve.counts_loopback = settings.http.counts_loopback;
+    serve.stop_max = REQUESTS_MAX;
+    serve
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

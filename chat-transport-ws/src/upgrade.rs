@@ -8,12 +8,15 @@ use axum::response::Response;
 use chat_core::proto::Rejection;
 use chat_core::proto::wire::Format;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::task::TaskTracker;
 
 use crate::http::ApiError;
 use crate::listener::ConnectionGuard;
 use crate::session;
+use crate::settings::TransportSettings;
 use crate::state::Transport;
 use crate::websocket::Socket;
 
@@ -25,27 +28,41 @@ const DRAINING_RETRY_MS: u64 = 1_000;
 /// `GET /v1/ws`.
 pub(crate) async fn upgrade(
     State(transport): State<Transport>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let accepted = accept(&transport, &request)?;
+    let settings = &transport.shared.settings;
+    let accepted = accept(settings, &request)?;
     if transport.engine.is_draining() {
         let rejection =
             Rejection::unavailable("the server is stopping: connect to another, or again later");
         return Err(rejection.retry_after_ms(DRAINING_RETRY_MS).into());
     }
+    let (format, tasks) = (accepted.format, settings.tasks.clone());
+    Ok(switch(accepted, request, &tasks, async move |stream| {
+        let partial_bytes = Arc::clone(&transport.shared.partial_bytes);
+        let bytes_max = transport.engine.limits().hello_frame_bytes_max;
+        let socket = Socket::new(stream, bytes_max, partial_bytes);
+        session::serve(transport, socket, format).await;
+    }))
+}
+
+/// Answers that the protocol is switched, and speaks the new one in a task of these.
+fn switch<F>(
+    accepted: Accepted,
+    mut request: Request,
+    tasks: &TaskTracker,
+    speak: impl FnOnce(TokioIo<Upgraded>) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send,
+{
     let guard = request.extensions_mut().remove::<ConnectionGuard>();
     let upgraded = hyper::upgrade::on(&mut request);
-    let shared = Arc::clone(&transport.shared);
-    shared.settings.tasks.spawn(async move {
+    tasks.spawn(async move {
         // The connection stays counted as long as it lives.
         let _guard = guard;
         match upgraded.await {
-            Ok(upgraded) => {
-                let partial_bytes = Arc::clone(&transport.shared.partial_bytes);
-                let bytes_max = transport.engine.limits().hello_frame_bytes_max;
-                let socket = Socket::new(TokioIo::new(upgraded), bytes_max, partial_bytes);
-                session::serve(transport, socket, accepted.format).await;
-            }
+            Ok(upgraded) => speak(TokioIo::new(upgraded)).await,
             Err(error) => tracing::debug!(%error, "the client left during the upgrade"),
         }
     });
@@ -61,7 +78,7 @@ pub(crate) async fn upgrade(
             HeaderValue::from_static(subprotocol),
         );
     }
-    Ok(response)
+    response
 }
 
 /// What was agreed with the client.
@@ -72,7 +89,7 @@ struct Accepted {
     subprotocol: Option<&'static str>,
 }
 
-fn accept(transport: &Transport, request: &Request) -> Result<Accepted, ApiError> {
+fn accept(settings: &TransportSettings, request: &Request) -> Result<Accepted, ApiError> {
     let headers = request.headers();
     if request.method() != Method::GET {
         return Err(ApiError::wrong_method());
@@ -103,7 +120,7 @@ fn accept(transport: &Transport, request: &Request) -> Result<Accepted, ApiError
         let host = single(headers, &header::HOST);
         let admitted = origin
             .to_str()
-            .is_ok_and(|origin| transport.shared.settings.admits_origin(origin, host));
+            .is_ok_and(|origin| settings.admits_origin(origin, host));
         if !admitted {
             return Err(Rejection::forbidden(
                 "pages of this origin may not connect; the operator can allow it",
@@ -154,3 +171,7 @@ fn is_key(key: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
+
+#[cfg(test)]
+#[path = "conformance_tests.rs"]
+mod tests;

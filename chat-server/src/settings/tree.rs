@@ -79,7 +79,8 @@ pub struct HttpSettings {
     pub connect_url: Option<String>,
     /// Connections of the process.
     pub connections_max: usize,
-    /// Connections of one address.
+    /// Connections of one address. Behind a proxy on another machine all come from its address: let the proxy count then,
+    /// and set this to `connections_max`.
     pub connections_per_address_max: usize,
     /// Whether connections from the same machine count as those of an address; set it where everybody comes from there
     /// by way of no proxy.

@@ -41,6 +41,7 @@ const RETRY_AFTER_S_MAX: u64 = 10;
 
 /// How connections are treated before and between requests.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServeSettings {
     /// Time until the head of a request has arrived, counted from the connection or the request before: also what an
     /// idle connection gets.

@@ -12,8 +12,8 @@ use super::partial::{PartialBytes, Share};
 
 /// Payload of a control frame at the most.
 const CONTROL_BYTES_MAX: u64 = 125;
-/// Fragments of one message at the most: otherwise empty ones cost without end what no limit on bytes counts.
-const FRAGMENTS_MAX: u32 = 16 * 1024;
+/// Empty fragments of one message at the most: they cost without end what no limit on bytes counts.
+const EMPTY_FRAGMENTS_MAX: u32 = 1_024;
 
 /// What came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +55,48 @@ struct Head {
 struct Fragments {
     kind: Data,
     bytes: BytesMut,
-    number: u32,
+    /// Of a text: how much of it is known to be UTF-8.
+    checked: usize,
+    empty: u32,
+}
+
+impl Fragments {
+    fn new(kind: Data) -> Self {
+        Self {
+            kind,
+            bytes: BytesMut::new(),
+            checked: 0,
+            empty: 0,
+        }
+    }
+
+    /// Adds a fragment; what cannot become UTF-8 any more is refused before the rest has come.
+    fn add(&mut self, fragment: &[u8]) -> Result<(), Fault> {
+        self.bytes.extend_from_slice(fragment);
+        if fragment.is_empty() {
+            self.empty += 1;
+            if self.empty > EMPTY_FRAGMENTS_MAX {
+                return Err(Fault::Protocol("a message has too many empty fragments"));
+            }
+        }
+        if self.kind == Data::Text {
+            match std::str::from_utf8(&self.bytes[self.checked..]) {
+                Ok(_) => self.checked = self.bytes.len(),
+                // A character that the next fragment may complete.
+                Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+                Err(_) => return Err(Fault::NotUtf8),
+            }
+        }
+        Ok(())
+    }
+
+    fn complete(self) -> Result<Inbound, Fault> {
+        match self.kind {
+            Data::Text if self.checked < self.bytes.len() => Err(Fault::NotUtf8),
+            Data::Text => Ok(Inbound::Text(self.bytes)),
+            Data::Binary | Data::Continue | Data::Reserved(_) => Ok(Inbound::Binary(self.bytes)),
+        }
+    }
 }
 
 impl Reader {
@@ -222,11 +263,9 @@ impl Reader {
                 message(kind, payload).map(Some)
             }
             OpCode::Data(kind @ (Data::Text | Data::Binary)) => {
-                self.message = Some(Box::new(Fragments {
-                    kind,
-                    bytes: payload,
-                    number: 1,
-                }));
+                let mut fragments = Box::new(Fragments::new(kind));
+                fragments.add(&payload)?;
+                self.message = Some(fragments);
                 Ok(None)
             }
         }
@@ -236,13 +275,9 @@ impl Reader {
         let Some(mut fragments) = self.message.take() else {
             return Err(Fault::Protocol("a continuation continues a message"));
         };
-        fragments.bytes.extend_from_slice(payload);
-        fragments.number += 1;
+        fragments.add(payload)?;
         if is_final {
-            return message(fragments.kind, fragments.bytes).map(Some);
-        }
-        if fragments.number >= FRAGMENTS_MAX {
-            return Err(Fault::Protocol("a message has too many fragments"));
+            return fragments.complete().map(Some);
         }
         self.message = Some(fragments);
         Ok(None)

@@ -145,14 +145,32 @@ fn a_size_that_no_memory_holds_is_refused_from_the_head_alone() {
 }
 
 #[test]
-fn fragments_have_an_end() {
-    let mut reader = reader(1_000);
+fn empty_fragments_have_an_end_and_others_only_the_limit_on_bytes() {
+    let mut reader = reader(100_000);
     reader.push(&frame(0x01, b""));
-    let fault = (0..FRAGMENTS_MAX).find_map(|_| {
+    for _ in 0..10 * EMPTY_FRAGMENTS_MAX {
+        reader.push(&frame(0x00, b"x"));
+        assert!(matches!(reader.next(), Ok(None)));
+    }
+    let fault = (0..EMPTY_FRAGMENTS_MAX).find_map(|_| {
         reader.push(&frame(0x00, b""));
         reader.next().err()
     });
     assert!(matches!(fault, Some(Fault::Protocol(_))));
+}
+
+#[test]
+fn text_that_cannot_become_utf8_is_refused_before_its_end() {
+    let mut reader = reader(1_000);
+    reader.push(&frame(0x01, b"good \xc3"));
+    assert!(matches!(reader.next(), Ok(None)));
+    reader.push(&frame(0x00, b"\xa4 and \xf0\x9f"));
+    assert!(
+        matches!(reader.next(), Ok(None)),
+        "a character may be cut anywhere"
+    );
+    reader.push(&frame(0x00, b"bad"));
+    assert!(matches!(reader.next(), Err(Fault::NotUtf8)));
 }
 
 #[test]
