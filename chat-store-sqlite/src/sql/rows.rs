@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use super::meta;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Executor, Sqlite, Type};
 
@@ -89,50 +90,66 @@ impl Pattern {
 /// connection's thread and back, which costs as much as writing a few rows.
 pub(crate) struct Quartet {
     patterns: [&'static Pattern; 4],
-    sized: Sized,
+    /// Alone, beginning a transaction, ending it, and both.
+    framed: [Sized; 4],
+}
+
+/// Whether a statement stands in a transaction that others begin and end.
+#[derive(Clone, Copy)]
+struct Frame {
+    begins: bool,
+    ends: bool,
 }
 
 impl Quartet {
     pub(crate) const fn new(patterns: [&'static Pattern; 4]) -> Self {
         Self {
             patterns,
-            sized: OnceLock::new(),
+            framed: [const { OnceLock::new() }; 4],
         }
     }
 
-    /// Runs all patterns, each over its rows.
+    /// Runs all patterns, each over its rows, as a transaction of its own.
     ///
     /// # Panics
-    /// When the rows are not equally many.
-    pub(crate) async fn write<A: Row, B: Row, C: Row, D: Row>(
+    /// When the rows are not equally many, or none.
+    pub(crate) async fn commit<A: Row, B: Row, C: Row, D: Row>(
         &self,
         db: &mut SqliteConnection,
         (a, b, c, d): (&[A], &[B], &[C], &[D]),
     ) -> Result<(), sqlx::Error> {
         let count = a.len();
         assert!(
-            [b.len(), c.len(), d.len()] == [count; 3],
+            count > 0 && [b.len(), c.len(), d.len()] == [count; 3],
             "equally many rows for each pattern"
         );
-        for (size, part) in parts(count) {
+        let parts = parts(count);
+        let last = parts.len() - 1;
+        for (number, (size, part)) in parts.into_iter().enumerate() {
+            let frame = Frame {
+                begins: number == 0,
+                ends: number == last,
+            };
             let mut binds = Binds::default();
             binds.add_rows(&a[part.clone()]);
             binds.add_rows(&b[part.clone()]);
             binds.add_rows(&c[part.clone()]);
             binds.add_rows(&d[part]);
-            let query = sqlx::query_with(AssertSqlSafe(self.sql(size)), binds.finish());
+            let query = sqlx::query_with(AssertSqlSafe(self.sql(size, frame)), binds.finish());
             db.execute(query).await?;
         }
         Ok(())
     }
 
-    fn sql(&self, size: usize) -> Arc<str> {
-        let sized = self.sized.get_or_init(|| {
+    fn sql(&self, size: usize, frame: Frame) -> Arc<str> {
+        let framed = &self.framed[usize::from(frame.begins) + 2 * usize::from(frame.ends)];
+        let sized = framed.get_or_init(|| {
             std::array::from_fn(|size| {
-                self.patterns
-                    .map(|pattern| pattern.sql(size).to_string())
-                    .join(";\n")
-                    .into()
+                let patterns = self.patterns.map(|pattern| pattern.sql(size).to_string());
+                let begin = frame.begins.then(|| meta::BEGIN.to_owned());
+                let end = frame.ends.then(|| meta::COMMIT.to_owned());
+                let all: Vec<String> = begin.into_iter().chain(patterns).chain(end).collect();
+                all.join(";\n").into()
             })
         });
         Arc::clone(&sized[size])

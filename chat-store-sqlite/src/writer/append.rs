@@ -24,12 +24,20 @@ type Outcomes = BTreeMap<usize, Result<AppendOutcome, WriteFailure>>;
 
 /// What a transaction has appended.
 pub(super) struct Appended {
-    pub(super) outcomes: Outcomes,
+    outcomes: Outcomes,
     /// What the writer knows of the channels if it commits.
     pub(super) heads: Heads,
 }
 
-/// Writes appends in a transaction that has begun.
+impl Appended {
+    /// What became of the append at this place of the batch.
+    pub(super) fn outcome(&mut self, place: usize) -> Result<AppendOutcome, WriteFailure> {
+        let outcome = self.outcomes.remove(&place);
+        outcome.expect("each append of the batch was decided")
+    }
+}
+
+/// Writes appends.
 pub(super) struct AppendStep<'w> {
     pub(super) db: &'w mut SqliteConnection,
     pub(super) known: &'w KnownChannels,
@@ -37,10 +45,41 @@ pub(super) struct AppendStep<'w> {
 }
 
 impl AppendStep<'_> {
+    /// Any appends, in a transaction that has begun.
     pub(super) async fn run(mut self, appends: &[Placed<'_>]) -> Result<Appended, sqlx::Error> {
         let mut heads = self.heads_of(appends).await?;
         let outcomes = self.append_all(appends, &mut heads).await?;
         Ok(Appended { outcomes, heads })
+    }
+
+    /// What nearly every transaction is, a message with a key in each of some channels, begun, written and committed in one
+    /// journey to the connection's thread. `None`, with nothing written, for any other.
+    pub(super) async fn run_at_once(
+        mut self,
+        appends: &[Placed<'_>],
+    ) -> Result<Option<Appended>, sqlx::Error> {
+        let mut heads = self.heads_of(appends).await?;
+        let mut plan = Plan::new(appends.iter().copied(), &mut heads, false);
+        let others = !plan.late.is_empty() || !plan.misuse.is_empty() || !plan.mentions.is_empty();
+        if others || plan.done.is_empty() || !plan.is_messages_only() {
+            return Ok(None);
+        }
+        let channels = plan.take_channels();
+        let rows = (&*plan.keys, &*plan.messages, &*channels, &*plan.own_marks);
+        match messages::INSERT_MESSAGES_WITH_ALL
+            .commit(self.db, rows)
+            .await
+        {
+            Ok(()) => {}
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                self.db.execute(meta::ROLLBACK).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        let done = plan.done.into_iter();
+        let outcomes = done.map(|(place, outcome)| (place, Ok(outcome))).collect();
+        Ok(Some(Appended { outcomes, heads }))
     }
 
     /// The keys and heads of the channels that are appended to.
@@ -127,25 +166,11 @@ impl AppendStep<'_> {
 
     /// Writes everything; false when a key was there already, and then the transaction is of no more use.
     async fn write_rows(&mut self, plan: &mut Plan<'_>) -> Result<bool, sqlx::Error> {
-        let written = if plan.is_messages_only() {
-            self.write_messages(plan).await
-        } else {
-            self.write_all(plan).await
-        };
-        match written {
+        match self.write_all(plan).await {
             Ok(()) => Ok(true),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// What nearly every transaction is: a message with a key in each of some channels.
-    async fn write_messages(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
-        let db = &mut *self.db;
-        let channels = plan.take_channels();
-        let rows = (&*plan.keys, &*plan.messages, &*channels, &*plan.own_marks);
-        messages::INSERT_MESSAGES_WITH_ALL.write(db, rows).await?;
-        messages::INSERT_MENTIONS.write(db, &plan.mentions).await
     }
 
     async fn write_all(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {

@@ -13,6 +13,7 @@ use super::append::{AppendStep, Placed};
 use super::checkpoint::Checkpoints;
 use super::known::KnownChannels;
 use super::marks::raise_all;
+use super::plan::Heads;
 use super::queue::{Request, Work};
 use crate::config::{BATCH_BYTES_MAX, BATCH_WRITES_MAX};
 use crate::error::{Cause, WriteFailure, cause};
@@ -139,8 +140,11 @@ impl Writer {
             Err(Failed { source, committing }) => {
                 self.known.clear();
                 // Where SQLite has rolled back by itself this finds no transaction, which is what it is for.
-                drop(self.db.execute(meta::ROLLBACK).await);
-                let failure = self.note_failure(&source, committing);
+                let was_open = self.db.execute(meta::ROLLBACK).await.is_ok();
+                // A transaction that was still open was not committed. Only a disk that fails leaves even this in doubt: its
+                // record may have been written all the same.
+                let surely_not = was_open && !matches!(cause(&source), Cause::Disk);
+                let failure = self.note_failure(&source, committing && !surely_not);
                 batch.into_iter().for_each(|request| request.fail(&failure));
             }
         }
@@ -171,7 +175,6 @@ impl Writer {
     }
 
     async fn transaction(&mut self, batch: &[Request]) -> Result<Vec<Outcome>, Failed> {
-        self.db.execute(meta::BEGIN).await?;
         let appends: Vec<Placed<'_>> = batch
             .iter()
             .enumerate()
@@ -180,22 +183,26 @@ impl Writer {
                 Work::Raise(..) | Work::Person(..) => None,
             })
             .collect();
-        let step = AppendStep {
-            db: &mut self.db,
-            known: &self.known,
-            last_channel: self.last_channel,
-        };
-        let mut appended = step.run(&appends).await?;
+        if appends.len() == batch.len() {
+            // Which statement of the journey failed cannot be told, so COMMIT may have been the one.
+            let at_once = self.append_step().run_at_once(&appends).await;
+            let appended = at_once.map_err(|source| Failed {
+                source,
+                committing: true,
+            })?;
+            if let Some(mut appended) = appended {
+                self.remember(&appends, &appended.heads);
+                let outcomes = (0..batch.len()).map(|place| appended.outcome(place));
+                return Ok(outcomes.map(Outcome::Append).collect());
+            }
+        }
+        self.db.execute(meta::BEGIN).await?;
+        let mut appended = self.append_step().run(&appends).await?;
         raise_all(&mut self.db, batch).await?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for (place, request) in batch.iter().enumerate() {
             outcomes.push(match &request.work {
-                Work::Append(..) => Outcome::Append(
-                    appended
-                        .outcomes
-                        .remove(&place)
-                        .expect("each append of the batch was decided"),
-                ),
+                Work::Append(..) => Outcome::Append(appended.outcome(place)),
                 Work::Raise(..) => Outcome::Done(true),
                 Work::Person(write, _) => Outcome::Done(write.write(&mut self.db).await?),
             });
@@ -205,13 +212,26 @@ impl Writer {
             source,
             committing: true,
         })?;
-        self.last_channel = appended.heads.next_channel;
-        for (_, append) in &appends {
-            if let Some(known) = appended.heads.known.get(&append.channel) {
+        self.remember(&appends, &appended.heads);
+        Ok(outcomes)
+    }
+
+    fn append_step(&mut self) -> AppendStep<'_> {
+        AppendStep {
+            db: &mut self.db,
+            known: &self.known,
+            last_channel: self.last_channel,
+        }
+    }
+
+    /// Keeps the heads that a committed transaction made.
+    fn remember(&mut self, appends: &[Placed<'_>], heads: &Heads) {
+        self.last_channel = heads.next_channel;
+        for (_, append) in appends {
+            if let Some(known) = heads.known.get(&append.channel) {
                 self.known.remember(append.channel, *known);
             }
         }
-        Ok(outcomes)
     }
 }
 
