@@ -1,6 +1,7 @@
 //! The reference server's process: arguments, signals, exit codes. Everything else is in the library.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use chat_server::logging;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     };
     logging::start(&settings.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
     {
@@ -72,4 +74,10 @@ fn fail(code: u8, why: &str) -> ExitCode {
     // Nobody is left to tell if this fails too.
     let _ = writeln!(io::stderr(), "chat-server: {why}");
     ExitCode::from(code)
+}
+
+/// One core is left to the store's writer, which is busy whenever messages come: sharing it makes both slower.
+fn workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_sub(1).max(1)
 }
