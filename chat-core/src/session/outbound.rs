@@ -164,11 +164,14 @@ impl Queue {
         if self.close.is_some() {
             return;
         }
-        self.bytes += item.bytes();
-        self.items.push_back(item);
-        // A single frame of any legal size fits an empty queue.
-        if self.bytes > self.bytes_max && self.items.len() > 1 {
+        // A frame of any legal size fits a queue that is within its bound, so that a long text is not left out only because
+        // something short stands before it.
+        if self.bytes > self.bytes_max {
             self.shed();
+        }
+        if self.close.is_none() {
+            self.bytes += item.bytes();
+            self.items.push_back(item);
         }
     }
 
