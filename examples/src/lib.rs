@@ -1,1 +1,4 @@
-//! Small programs that embed the engine or talk to a server.
+//! What the examples share: a store of one's own, which `custom-store` runs and the conformance kit examines.
+
+#[path = "../custom-store/journal_store.rs"]
+pub mod journal_store;
