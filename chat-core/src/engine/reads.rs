@@ -39,7 +39,7 @@ impl Engine {
     }
 
     async fn pull(&self, caller: &Caller, query: &PullQuery) -> Result<PullAnswer, Rejection> {
-        let member = self.inner.admitted(caller, query.channel).await?;
+        let (member, through) = self.inner.admitted(caller, query.channel).await?;
         let entries = self
             .inner
             .page_size(query.limit, self.limits().page_entries_default)?;
@@ -48,7 +48,7 @@ impl Engine {
             entries,
             bytes: self.limits().page_bytes_max,
         };
-        let page = self
+        let mut page = self
             .inner
             .parts
             .messages
@@ -58,6 +58,8 @@ impl Engine {
                 limit,
             })
             .await?;
+        // Behind it the caller may have been removed: they ask again, and are admitted again or not.
+        page.entries.retain(|entry| entry.seq <= through);
         Ok(PullAnswer {
             entries: page.entries,
             head: page.head,
@@ -69,21 +71,23 @@ impl Engine {
         caller: &Caller,
         query: &HistoryQuery,
     ) -> Result<HistoryAnswer, Rejection> {
-        let member = self.inner.admitted(caller, query.channel).await?;
+        let (member, through) = self.inner.admitted(caller, query.channel).await?;
         let limit = self
             .inner
             .page_size(query.limit, self.limits().history_messages_default)?;
         let heads = self.inner.parts.messages.heads(&[query.channel]).await?;
         let head = heads.first().copied().unwrap_or(Head::EMPTY);
+        // Behind `through` the caller may have been removed.
+        let newest = head.seq.min(through);
         let pages = Pages {
             inner: &self.inner,
             channel: query.channel,
             first: member.visible_from,
-            head: head.seq,
+            head: newest,
         };
         let (messages, more_before, more_after) = match query.anchor {
             Anchor::Newest => {
-                let page = pages.older(head.seq.next(), limit).await?;
+                let page = pages.older(newest.next(), limit).await?;
                 (page.messages, page.more, false)
             }
             Anchor::Before(seq) => {
@@ -115,7 +119,7 @@ impl Engine {
             messages,
             more_before,
             more_after,
-            as_of: head.seq,
+            as_of: newest,
         })
     }
 
@@ -171,16 +175,20 @@ impl Engine {
 }
 
 impl Inner {
-    /// The caller's membership of a channel that they may read.
+    /// The caller's membership of a channel that they may read, and the entry up to which it holds.
     pub(super) async fn admitted(
         &self,
         caller: &Caller,
         channel: ChannelId,
-    ) -> Result<Member, Rejection> {
+    ) -> Result<(Member, Seq), Rejection> {
         self.allow_read(caller, channel).await?;
         let users = std::slice::from_ref(&caller.user);
         let mut rows = self.parts.messages.memberships(channel, users).await?;
-        rows.found.remove(&caller.user).ok_or_else(no_such_channel)
+        let member = rows
+            .found
+            .remove(&caller.user)
+            .ok_or_else(no_such_channel)?;
+        Ok((member, rows.through))
     }
 
     async fn allow_read(&self, caller: &Caller, channel: ChannelId) -> Result<(), Rejection> {
