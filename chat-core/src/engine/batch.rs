@@ -6,7 +6,7 @@
 //! | what | then |
 //! |---|---|
 //! | another node appended first | the plan is void: fold what came, decide again |
-//! | the append has no answer | the same append at the same head again: either it succeeds, which makes the first try impossible for ever, or the head has moved and the key search tells |
+//! | the append has no answer | the same append at the same head again: either it succeeds, which makes the first try impossible for ever, or the head has moved and the names of the entries there tell whether they are this plan's |
 //! | the append was refused | every planned command hears `unavailable`; nothing was promised |
 //! | only a prefix is durable | those are answered, the rest is decided again |
 //! | a key is found | the command's answer is its first result |
@@ -14,13 +14,13 @@
 //! | this task panics | the slot forgets its fold, the waiting hear `unknown_outcome` |
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::channel::{Action, Command, Decision, decide, evolve, member_changes, stamp};
 use chat_proto::{ChannelState, Entry, EntryKind, Head, Limits, MessageId, Rejection, Seq};
-use rand::Rng;
 
 use super::engine::{Engine, Inner};
 use super::key_search::{KeySearch, Next, search};
@@ -29,8 +29,8 @@ use super::slot::{Folded, Queued, Slot};
 use super::submission::Submission;
 use crate::draft::Receipt;
 use crate::ports::{
-    Append, AppendOutcome, AppendRecord, FoundKey, MembersQuery, Operation, PortError, Retry,
-    Verdict,
+    Append, AppendOutcome, AppendRecord, EntriesQuery, FoundKey, MembersQuery, Operation,
+    PageLimit, PortError, Retry, Verdict,
 };
 
 /// The longest wait after a lost race; the wait is drawn from 0 to the number of races lost so far, up to this.
@@ -43,7 +43,7 @@ impl Engine {
     pub(super) fn submit(&self, channel: chat_proto::ChannelId, submission: Submission) {
         if self.inner.closed.load(std::sync::atomic::Ordering::Acquire) {
             let stopped = Rejection::unavailable("this server is stopping: retry with another");
-            return submission.answer(channel, self.elapsed_ms(), Err(stopped));
+            return submission.answer(Err(stopped));
         }
         let slot = self.inner.channels.slot(channel);
         match slot.enqueue(submission, self.inner.parts.settings.channel_queue_max) {
@@ -52,7 +52,7 @@ impl Engine {
             Queued::Full(submission) => {
                 let full = Rejection::unavailable("too many commands wait for this channel: retry")
                     .retry_after_ms(500);
-                submission.answer(channel, self.elapsed_ms(), Err(full));
+                submission.answer(Err(full));
             }
         }
     }
@@ -197,7 +197,7 @@ impl Batch<'_> {
             if let Err(rejection) = self.round().await {
                 self.slot.forget_folded();
                 for submission in std::mem::take(&mut self.waiting) {
-                    self.answer(submission, Err(rejection.clone()));
+                    submission.answer(Err(rejection.clone()));
                 }
             }
         }
@@ -315,7 +315,7 @@ impl Batch<'_> {
             .reply
             .origin()
             .is_some_and(|session| plan.held.contains(&session.id));
-        if held || submission.must_wait(self.slot.channel, self.inner.elapsed_ms()) {
+        if held || submission.must_wait() {
             return Err(Rejection::unavailable(
                 "an earlier command of this connection in this channel failed: send it again first",
             ));
@@ -461,8 +461,23 @@ impl Batch<'_> {
 
     async fn append(&mut self, mut plan: Plan) -> Result<(), Rejection> {
         let append = plan.append();
+        let mut unanswered = false;
         loop {
-            match self.inner.parts.messages.append(append.clone()).await {
+            let outcome = self.inner.parts.messages.append(append.clone()).await;
+            if unanswered
+                && matches!(
+                    outcome,
+                    Ok(AppendOutcome::HeadMoved { .. } | AppendOutcome::KeyExists { .. })
+                )
+            {
+                match self.inner.durable_of(&plan).await {
+                    Ok(0) => {}
+                    // The try without an answer was carried out: everything stands as it was decided.
+                    Ok(durable) => return self.settle_appended(plan, durable).await,
+                    Err(error) => return self.fail(plan, &error),
+                }
+            }
+            match outcome {
                 Ok(AppendOutcome::Appended { durable }) => {
                     return self.settle_appended(plan, durable).await;
                 }
@@ -472,6 +487,7 @@ impl Batch<'_> {
                 }
                 Err(error) if error.retry() == Retry::Unknown => {
                     note_attempt(&mut plan);
+                    unanswered = true;
                     if self.unknowns >= self.inner.parts.settings.unknown_retries_max {
                         return self.fail(plan, &error);
                     }
@@ -562,34 +578,50 @@ impl Batch<'_> {
             .retry_after_ms(500));
         }
         if self.lost_races > 1 {
-            let most = u64::from(self.lost_races).min(LOST_RACE_WAIT_MS_MAX);
-            let wait_ms = rand::rng().random_range(0..=most);
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            tokio::time::sleep(self.wait_after_lost_race()).await;
         }
         self.fold_on(plan.before).await.map(drop)
+    }
+
+    /// Different for each node and each time, so that racing nodes part; computed rather than drawn, so that a run of
+    /// engines on a paused clock can be repeated.
+    fn wait_after_lost_race(&self) -> Duration {
+        let most = u64::from(self.lost_races).min(LOST_RACE_WAIT_MS_MAX);
+        let mut hasher = DefaultHasher::new();
+        let node = self.inner.parts.node.as_str();
+        (node, self.inner.elapsed_ms(), self.lost_races).hash(&mut hasher);
+        Duration::from_millis(hasher.finish() % (most + 1))
     }
 
     /// The append was refused or never answered: everybody hears which. The fold stands, for nothing was added to it.
     fn fail(&mut self, plan: Plan, error: &PortError) -> Result<(), Rejection> {
         tracing::warn!(channel = %self.slot.channel, %error, commands = plan.answers.len(), "commands could not be carried out");
         self.slot.forget_folded();
+        let may_be_in_the_log = plan
+            .answers
+            .iter()
+            .any(|(submission, _)| !submission.attempted.is_empty());
+        let committed = plan.before.state.head().seq;
         for (submission, outcome) in plan.answers {
-            let rejection = match outcome {
-                Outcome::Records(_) => {
-                    if submission.attempted.is_empty() {
-                        Rejection::unavailable("the server cannot store this now: retry later")
-                    } else {
-                        Rejection::unknown_outcome(
-                            "the server could not confirm it: retry with the same client_id",
-                        )
-                    }
+            let result = match outcome {
+                // The same command twice in one plan: the one is as uncertain as the other.
+                Outcome::Found(found) if found.seq > committed && may_be_in_the_log => {
+                    Err(Rejection::unknown_outcome(
+                        "the server could not confirm it: retry with the same client_id",
+                    ))
                 }
-                Outcome::Refused(rejection) if rejection.code.is_transient() => rejection,
-                Outcome::Found(_) | Outcome::AlreadySo | Outcome::Refused(_) => {
-                    Rejection::unavailable("the server cannot confirm this now: retry later")
+                Outcome::Found(found) if found.seq <= committed => {
+                    first_result(self.slot.channel, &submission, found)
                 }
+                Outcome::Refused(rejection) if rejection.code.is_transient() => Err(rejection),
+                Outcome::Records(_)
+                | Outcome::Found(_)
+                | Outcome::AlreadySo
+                | Outcome::Refused(_) => Err(Rejection::unavailable(
+                    "the server cannot do this now: retry later",
+                )),
             };
-            self.answer(submission, Err(rejection));
+            submission.answer(result);
         }
         Ok(())
     }
@@ -630,11 +662,26 @@ impl Batch<'_> {
             }),
             Outcome::Refused(rejection) => Err(rejection),
         };
-        self.answer(submission, result);
+        submission.answer(result);
     }
+}
 
-    fn answer(&self, submission: Submission, result: Result<Receipt, Rejection>) {
-        submission.answer(self.slot.channel, self.inner.elapsed_ms(), result);
+impl Inner {
+    /// How many of a plan's records are in the log, as their names at their places tell.
+    async fn durable_of(&self, plan: &Plan) -> Result<usize, PortError> {
+        let query = EntriesQuery {
+            channel: plan.before.state.id(),
+            after: plan.before.state.head().seq,
+            limit: PageLimit {
+                entries: plan.records.len(),
+                bytes: usize::MAX,
+            },
+        };
+        let page = self.parts.messages.entries(query).await?;
+        let places = plan.records.iter().zip(&page.entries);
+        Ok(places
+            .take_while(|(planned, entry)| planned.append.record.entry.message == entry.message)
+            .count())
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chat_proto::channel::Command;
 use chat_proto::wire::{Answer, SendAnswer};
-use chat_proto::{ChannelId, Code, MessageId, Rejection, Seq};
+use chat_proto::{Code, MessageId, Rejection, Seq};
 use tokio::sync::oneshot;
 
 use crate::draft::Receipt;
 use crate::ports::Verdict;
-use crate::session::SessionShared;
+use crate::session::{Close, SessionShared, Turn};
 
 /// A command that waits in a channel's queue, with what was found out about it on the way.
 pub(super) struct Submission {
@@ -40,30 +40,25 @@ impl Submission {
     }
 
     /// Whether the session of this command has an earlier one in this channel that failed and must come again first.
-    pub(super) fn must_wait(&self, channel: ChannelId, now_ms: u64) -> bool {
-        let client_id = self.command.key.map(|key| key.client_id);
-        self.reply
-            .origin()
-            .is_some_and(|session| session.must_wait(channel, client_id, now_ms))
+    pub(super) fn must_wait(&self) -> bool {
+        self.reply.must_wait()
     }
 
     /// Answers the command.
-    pub(super) fn answer(
-        mut self,
-        channel: ChannelId,
-        now_ms: u64,
-        result: Result<Receipt, Rejection>,
-    ) {
-        if let (Err(rejection), Some(session), Some(key)) =
-            (&result, self.reply.origin(), self.command.key)
-            && matches!(
-                rejection.code,
-                Code::Unavailable | Code::UnknownOutcome | Code::RateLimited
-            )
-        {
-            session.command_failed(channel, key.client_id, now_ms);
-        }
-        self.reply.send(result);
+    pub(super) fn answer(mut self, result: Result<Receipt, Rejection>) {
+        self.reply.send(match result {
+            // Something of it may be in the log, whatever stands in the way of finding out.
+            Err(rejection) if rejection.code == Code::Unavailable && !self.attempted.is_empty() => {
+                let unknown = Rejection::unknown_outcome(
+                    "the server could not confirm it: retry with the same client_id",
+                );
+                Err(Rejection {
+                    retry_after_ms: rejection.retry_after_ms,
+                    ..unknown
+                })
+            }
+            result => result,
+        });
     }
 }
 
@@ -76,6 +71,7 @@ enum To {
         session: Arc<SessionShared>,
         id: u32,
         bytes: usize,
+        turn: Turn,
     },
 }
 
@@ -84,8 +80,20 @@ impl Reply {
         Self(Some(To::Waiter(sender)))
     }
 
-    pub(crate) fn session(session: Arc<SessionShared>, id: u32, bytes: usize) -> Self {
-        Self(Some(To::Session { session, id, bytes }))
+    pub(crate) fn session(session: Arc<SessionShared>, id: u32, bytes: usize, turn: Turn) -> Self {
+        Self(Some(To::Session {
+            session,
+            id,
+            bytes,
+            turn,
+        }))
+    }
+
+    fn must_wait(&self) -> bool {
+        match &self.0 {
+            Some(To::Session { session, turn, .. }) => session.order.must_wait(turn),
+            Some(To::Waiter(_)) | None => false,
+        }
     }
 
     /// The session that waits for it.
@@ -100,8 +108,19 @@ impl Reply {
         match self.0.take() {
             // Whoever waited may have gone; the log has what it has.
             Some(To::Waiter(sender)) => drop(sender.send(result)),
-            Some(To::Session { session, id, bytes }) => {
-                session.outbound.answer(id, bytes, result.map(answer_of))
+            Some(To::Session {
+                session,
+                id,
+                bytes,
+                turn,
+            }) => {
+                let may_come_again = result
+                    .as_ref()
+                    .is_err_and(|rejection| rejection.code.is_transient());
+                if session.order.settle(&turn, may_come_again).is_err() {
+                    session.outbound.close(Close::slow());
+                }
+                session.outbound.answer(id, bytes, result.map(answer_of));
             }
             None => {}
         }

@@ -1,21 +1,18 @@
 //! The sessions of this node, by user.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_proto::wire::SharedPush;
-use chat_proto::{ChannelId, ClientId, DeviceId, Timestamp, UserId};
+use chat_proto::{DeviceId, Timestamp, UserId};
 
+use super::order::CommandOrder;
 use super::outbound::Outbound;
 
 /// Locks over the map: enough that deliveries on few cores seldom meet.
 const SHARDS: usize = 64;
-/// For how long later commands of a session wait for a failed one to come again.
-const FAILED_COMMAND_MS: u64 = 30_000;
-/// Channels of which a session remembers a failed command; beyond it the session ends as slow, since it retries nothing.
-const FAILED_CHANNELS_MAX: usize = 1_024;
 
 /// What the engine keeps of a session.
 #[derive(Debug)]
@@ -28,14 +25,7 @@ pub(crate) struct SessionShared {
     pub(crate) outbound: Outbound,
     /// Milliseconds of the engine's own clock at the last inbound frame.
     pub(crate) heard_ms: AtomicU64,
-    any_failed: AtomicBool,
-    failed: Mutex<BTreeMap<ChannelId, Failed>>,
-}
-
-#[derive(Debug)]
-struct Failed {
-    client_id: ClientId,
-    at_ms: u64,
+    pub(crate) order: CommandOrder,
 }
 
 impl SessionShared {
@@ -53,55 +43,8 @@ impl SessionShared {
             expires_at,
             outbound,
             heard_ms: AtomicU64::new(0),
-            any_failed: AtomicBool::new(false),
-            failed: Mutex::default(),
+            order: CommandOrder::default(),
         }
-    }
-
-    /// Notes that a command was not carried out though it may come again: until it does, later ones in its channel
-    /// must not overtake it. The earliest failure stands.
-    pub(crate) fn command_failed(&self, channel: ChannelId, client_id: ClientId, now_ms: u64) {
-        let mut failed = lock(&self.failed);
-        if failed.len() >= FAILED_CHANNELS_MAX {
-            failed.retain(|_, failed| now_ms < failed.at_ms + FAILED_COMMAND_MS);
-        }
-        if failed.len() >= FAILED_CHANNELS_MAX {
-            self.outbound.close(super::Close::slow());
-            return;
-        }
-        let earliest = failed.entry(channel).or_insert(Failed {
-            client_id,
-            at_ms: now_ms,
-        });
-        if now_ms >= earliest.at_ms + FAILED_COMMAND_MS {
-            *earliest = Failed {
-                client_id,
-                at_ms: now_ms,
-            };
-        }
-        self.any_failed.store(true, Ordering::Release);
-    }
-
-    /// Whether a command must wait because an earlier one in its channel failed and has not come again.
-    pub(crate) fn must_wait(
-        &self,
-        channel: ChannelId,
-        client_id: Option<ClientId>,
-        now_ms: u64,
-    ) -> bool {
-        if !self.any_failed.load(Ordering::Acquire) {
-            return false;
-        }
-        let mut failed = lock(&self.failed);
-        let Some(earliest) = failed.get(&channel) else {
-            return false;
-        };
-        if Some(earliest.client_id) == client_id || now_ms >= earliest.at_ms + FAILED_COMMAND_MS {
-            failed.remove(&channel);
-            self.any_failed.store(!failed.is_empty(), Ordering::Release);
-            return false;
-        }
-        true
     }
 }
 

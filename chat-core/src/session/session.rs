@@ -120,9 +120,13 @@ impl Session {
         match op {
             ClientOp::Send(message) => {
                 self.shared.outbound.begin_command(bytes);
-                let reply = Reply::session(Arc::clone(&self.shared), id, bytes);
-                self.engine
-                    .submit_send(&self.caller(), message, reply, bytes);
+                let caller = self.caller();
+                let turn = self
+                    .shared
+                    .order
+                    .take_turn(caller.channel_of(&message.to), message.client_id);
+                let reply = Reply::session(Arc::clone(&self.shared), id, bytes, turn);
+                self.engine.submit_send(&caller, message, reply, bytes);
             }
             ClientOp::Sync(_)
             | ClientOp::Pull(_)
