@@ -26,6 +26,7 @@
 //! | [`message_store`], [`inbox_store`], [`user_store`], [`accounts`] | one case per sentence of the contract, for stores |
 //! | [`id_generator`], [`presence_bus`], [`router`] | the same for the other ports |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
+//! | [`engine`] | engines under every interleaving, with chaos at every await |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
 //! | [`broken`] | adapters that each break one sentence |
@@ -33,6 +34,7 @@
 pub mod accounts;
 pub mod broken;
 pub mod case;
+pub mod engine;
 mod factory;
 pub mod history;
 pub mod id_generator;

@@ -1,0 +1,282 @@
+//! All that a run left behind, held to the laws.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chat_core::ports::{EntriesQuery, MessageStore, PageLimit};
+use chat_core::proto::channel::{Member, MemberChange, evolve, member_changes, unread};
+use chat_core::proto::{ChannelId, ChannelState, Entry, Head, Seq, UserId};
+
+use super::device::Device;
+use super::fleet::Ports;
+use super::journal::Journal;
+use crate::history::{ChannelLog, DeviceLog, History, Law, Report};
+
+/// Entries of a page while the log is read.
+const PAGE_ENTRIES: usize = 500;
+
+/// What must hold besides the laws of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// One of the laws of a history.
+    Law(Law),
+    /// Whoever acts in a channel is a member at that place of its log.
+    OnlyMembersAct,
+    /// A device gets nothing from before or after its user's membership.
+    OnlyMembersHear,
+    /// A command has one result, however often it is sent.
+    OneAnswer,
+    /// An answer is of the kind that was asked for.
+    AnswersFitRequests,
+    /// The entries of a page follow each other.
+    PagesAreContiguous,
+    /// A row's unread count is the number of messages behind its mark.
+    UnreadCounts,
+    /// Every command is answered and everything comes to rest.
+    EverythingEnds,
+}
+
+/// A rule that was broken.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    /// Which.
+    pub rule: Rule,
+    /// Where, and how.
+    pub detail: String,
+}
+
+impl Breach {
+    pub(super) fn new(rule: Rule, detail: String) -> Self {
+        Self { rule, detail }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What was counted.
+    pub report: Report,
+    /// Everything that was broken.
+    pub breaches: Vec<Breach>,
+}
+
+impl Verdict {
+    /// Whether this rule was broken.
+    pub fn broke(&self, rule: Rule) -> bool {
+        self.breaches.iter().any(|breach| breach.rule == rule)
+    }
+
+    /// Whether nothing was.
+    pub fn is_clean(&self) -> bool {
+        self.breaches.is_empty()
+    }
+
+    /// Panics unless everything held.
+    ///
+    /// # Panics
+    /// With all that was broken.
+    pub fn assert_clean(&self, seed: u64) {
+        assert!(
+            self.is_clean(),
+            "seed {seed} (repeat it with CHAT_SEED={seed}): {self}"
+        );
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.report)?;
+        for breach in &self.breaches {
+            write!(f, "\n  {:?}: {}", breach.rule, breach.detail)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) async fn judge(
+    ports: &Ports,
+    channel: ChannelId,
+    journal: &Journal,
+    devices: &[Device],
+    mut breaches: Vec<Breach>,
+) -> Verdict {
+    let entries = log_of(ports.messages.as_ref(), channel).await;
+    let (found, sent) = journal.finish();
+    breaches.extend(found);
+    let memberships = Memberships::of(channel, &entries, &mut breaches);
+    let mut history = History {
+        sent,
+        server: vec![ChannelLog::new(channel, &entries)],
+        devices: Vec::new(),
+        every_message_is_recorded: true,
+    };
+    for device in devices {
+        breaches.extend(device.breaches.iter().cloned());
+        memberships.check_sighted(channel, device, &mut breaches);
+        history
+            .devices
+            .extend(memberships.device_log(channel, device));
+    }
+    let report = history.check();
+    for violation in &report.violations {
+        breaches.push(Breach::new(Rule::Law(violation.law), violation.to_string()));
+    }
+    check_inbox(ports, channel, &entries, &memberships, &mut breaches).await;
+    Verdict { report, breaches }
+}
+
+/// The whole log, page by page.
+pub(super) async fn log_of(store: &dyn MessageStore, channel: ChannelId) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let query = EntriesQuery {
+            channel,
+            after: entries.last().map_or(Seq(0), |last| last.seq),
+            limit: PageLimit {
+                entries: PAGE_ENTRIES,
+                bytes: usize::MAX,
+            },
+        };
+        let page = store.entries(query).await.expect("the weather is calm now");
+        if page.entries.is_empty() {
+            return entries;
+        }
+        entries.extend(page.entries);
+    }
+}
+
+/// Who was a member when.
+struct Memberships {
+    /// What each user may see, one range a membership; the last one is open while they are in.
+    ranges: BTreeMap<UserId, Vec<(Seq, Option<Seq>)>>,
+    now: BTreeMap<UserId, Member>,
+}
+
+impl Memberships {
+    /// By folding the log, which also tells who acted without being one.
+    fn of(channel: ChannelId, entries: &[Entry], breaches: &mut Vec<Breach>) -> Self {
+        let mut state = ChannelState::empty(channel);
+        let mut memberships = Self {
+            ranges: BTreeMap::new(),
+            now: BTreeMap::new(),
+        };
+        // Behind a hole nothing can be folded; that there is one is found elsewhere.
+        let places = entries.iter().zip(1..);
+        let contiguous = places.take_while(|(entry, place)| entry.seq == Seq(*place));
+        for (entry, _) in contiguous {
+            if entry.seq > Seq(1) && !memberships.now.contains_key(&entry.from) {
+                let detail = format!("{} by {}, who is no member there", entry.seq, entry.from);
+                breaches.push(Breach::new(Rule::OnlyMembersAct, detail));
+            }
+            let changes = member_changes(&state, entry);
+            evolve(&mut state, entry, None);
+            for change in &changes {
+                memberships.apply(change, entry.seq);
+            }
+            if !state.is_large() && state.roster().is_none() {
+                state.adopt_roster(memberships.now.clone());
+            }
+        }
+        memberships
+    }
+
+    fn apply(&mut self, change: &MemberChange, seq: Seq) {
+        let ranges = self.ranges.entry(change.user().clone()).or_default();
+        match change {
+            MemberChange::Joined {
+                user,
+                role,
+                joined,
+                visible_from,
+            } => {
+                let member = Member {
+                    role: *role,
+                    joined: *joined,
+                    visible_from: *visible_from,
+                };
+                self.now.insert(user.clone(), member);
+                ranges.push((*visible_from, None));
+            }
+            MemberChange::Left { user } => {
+                self.now.remove(user);
+                if let Some(last) = ranges.last_mut() {
+                    last.1 = Some(seq);
+                }
+            }
+            MemberChange::Role { .. } => {}
+        }
+    }
+
+    /// Whatever came to the device, by whatever way, lies in one of its user's ranges.
+    fn check_sighted(&self, channel: ChannelId, device: &Device, breaches: &mut Vec<Breach>) {
+        let Some(held) = device.logs.get(&channel) else {
+            return;
+        };
+        let empty = Vec::new();
+        let ranges = self.ranges.get(&device.user).unwrap_or(&empty);
+        for seq in &held.sighted {
+            let is_seen = ranges
+                .iter()
+                .any(|(from, to)| seq >= from && to.is_none_or(|to| *seq <= to));
+            if !is_seen {
+                let detail = format!(
+                    "{} of {} got {seq}, which lies outside of {ranges:?}",
+                    device.device, device.user
+                );
+                breaches.push(Breach::new(Rule::OnlyMembersHear, detail));
+            }
+        }
+    }
+
+    /// What the device must have. Who is no longer in need not have heard of it.
+    fn device_log(&self, channel: ChannelId, device: &Device) -> Option<DeviceLog> {
+        let held = device.logs.get(&channel);
+        let entries = held.map(|held| held.entries().to_vec()).unwrap_or_default();
+        let (visible_from, through) = match self.now.get(&device.user) {
+            Some(member) => (member.visible_from, None),
+            None => (held?.visible_from, Some(held?.cursor())),
+        };
+        Some(DeviceLog {
+            user: device.user.clone(),
+            device: device.device,
+            channel,
+            visible_from,
+            through,
+            entries,
+        })
+    }
+}
+
+async fn check_inbox(
+    ports: &Ports,
+    channel: ChannelId,
+    entries: &[Entry],
+    memberships: &Memberships,
+    breaches: &mut Vec<Breach>,
+) {
+    let head = entries.last().map_or(Head::EMPTY, Entry::head);
+    let everybody: BTreeSet<&UserId> = memberships.ranges.keys().collect();
+    for user in everybody {
+        let rows = ports.inbox.rows(user, &[channel]).await;
+        let rows = rows.expect("the weather is calm now");
+        let is_member = memberships.now.contains_key(user);
+        if rows.len() != usize::from(is_member) {
+            let detail = format!("{user} has {} rows, member: {is_member}", rows.len());
+            breaches.push(Breach::new(Rule::UnreadCounts, detail));
+        }
+        for row in rows {
+            let behind = entries
+                .iter()
+                .filter(|entry| entry.seq > row.read.seq && entry.kind.is_message())
+                .count() as u64;
+            if unread(row.head, row.read) != behind || row.head != head {
+                let detail = format!(
+                    "{user} has {} unread by arithmetic and {behind} by counting, head {:?} of {head:?}",
+                    unread(row.head, row.read),
+                    row.head
+                );
+                breaches.push(Breach::new(Rule::UnreadCounts, detail));
+            }
+        }
+    }
+}
