@@ -162,6 +162,13 @@ impl Plan {
             || self.bytes > Limits::APPEND_BYTES_MAX
     }
 
+    /// A refusal is only as certain as the plan it is part of. If the rules changed behind it in the same plan, a later
+    /// command of its sender could be stored, the plan's answer get lost, and the refused one come again behind it.
+    fn ends_before(&self, next: &Submission) -> bool {
+        let refuses = |(_, outcome): &(Submission, Outcome)| matches!(outcome, Outcome::Refused(_));
+        !matches!(next.command.action, Action::Send(_)) && self.answers.iter().any(refuses)
+    }
+
     fn append(&self) -> Append {
         let plain = self
             .records
@@ -207,7 +214,7 @@ impl Batch<'_> {
         let folded = self.folded().await?;
         let mut plan = Plan::new(folded);
         while !plan.is_full()
-            && let Some(mut submission) = self.waiting.pop_front()
+            && let Some(mut submission) = self.waiting.pop_front_if(|next| !plan.ends_before(next))
         {
             match self.plan_one(&mut plan, &mut submission).await {
                 Ok((Step::Planned, outcome)) => {
