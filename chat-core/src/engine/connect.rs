@@ -11,7 +11,7 @@ use chat_proto::wire::{GoAwayReason, HelloAnswer};
 use chat_proto::{ChannelId, DeviceId, Rejection, UserId};
 
 use super::engine::{Engine, Inner};
-use crate::ports::{DeviceSeen, Identity, Payload};
+use crate::ports::{DeviceSeen, Identity, Payload, PortError};
 use crate::session::{Outbound, Session, SessionShared};
 
 /// How often a client pings unless it asks for another interval.
@@ -51,6 +51,9 @@ impl Engine {
     /// # Errors
     /// `unavailable` when this node is leaving or cannot reach its router or store; `rate_limited` when the user has too
     /// many sessions.
+    ///
+    /// # Cancellation
+    /// A session that nobody waits for any more ends by itself.
     pub async fn open_session(&self, connect: Connect) -> Result<Session, Rejection> {
         let inner = &self.inner;
         if inner.draining.load(Ordering::Acquire) {
@@ -60,6 +63,22 @@ impl Engine {
             );
         }
         inner.router_joined().await?;
+        // A task of its own: a caller who goes away leaves nothing half attached, for the session ends as soon as it is
+        // there.
+        let engine = self.clone();
+        let opening = inner
+            .tasks
+            .spawn(async move { engine.begin(connect).await });
+        let failed = |_| {
+            Err(Rejection::unavailable(
+                "the session could not be opened: retry",
+            ))
+        };
+        opening.await.unwrap_or_else(failed)
+    }
+
+    async fn begin(&self, connect: Connect) -> Result<Session, Rejection> {
+        let inner = &self.inner;
         let epoch = self.epoch().await?;
         let Connect { identity, client } = connect;
         inner
@@ -109,16 +128,14 @@ impl Engine {
             replaced
                 .outbound
                 .go_away(GoAwayReason::Replaced, REPLACED_RECONNECT_AFTER_MS);
-            // It is in the registry no more, so its own end does not take this attachment back.
-        } else if let Err(error) = inner
-            .parts
-            .router
-            .attach(&inner.parts.node, &shared.user)
-            .await
-        {
+        }
+        // Also where a session was replaced, whose own attachment may not be confirmed yet and goes when it ends.
+        let router = &inner.parts.router;
+        if let Err(error) = router.attach(&inner.parts.node, &shared.user).await {
             inner.registry.remove(shared);
             return Err(error.into());
         }
+        shared.attached.store(true, Ordering::Release);
         inner.beats.watch(shared);
         if inserted.first {
             inner.came(&shared.user);
@@ -131,7 +148,10 @@ impl Engine {
         inner
             .publish_to_nodes_of(&users, inner.envelope(replaced))
             .await;
-        inner.refresh_topics(&shared.user).await;
+        if let Err(error) = inner.refresh_topics(&shared.user).await {
+            self.detach(shared);
+            return Err(error.into());
+        }
         Ok(())
     }
 
@@ -143,20 +163,20 @@ impl Engine {
     /// A session ends, because its connection did.
     pub(crate) fn detach(&self, shared: &Arc<SessionShared>) {
         let inner = &self.inner;
-        let Some(removed) = inner.registry.remove(shared) else {
-            return;
-        };
-        if removed.last {
+        if let Some(removed) = inner.registry.remove(shared)
+            && removed.last
+        {
             inner.went(&shared.user, shared.heard_ms.load(Ordering::Relaxed));
+        }
+        if !shared.attached.swap(false, Ordering::AcqRel) {
+            return;
         }
         let inner = Arc::clone(inner);
         let user = shared.user.clone();
         self.inner.tasks.spawn(async move {
             inner.log_lost(inner.parts.router.detach(&inner.parts.node, &user).await);
-            if !inner.registry.serves(&user) {
-                for channel in inner.topics.of_user(&user) {
-                    inner.leave_topic_of(channel, &user).await;
-                }
+            for channel in inner.topics.of_user(&user) {
+                inner.log_lost(inner.leave_unless_served(channel, &user).await);
             }
         });
     }
@@ -193,33 +213,40 @@ impl Inner {
     ///
     /// Read, added, read again: who is removed between the first read and the addition is missing from the second, and who
     /// is removed after it is taken away by the fan-out of the removal.
-    pub(super) async fn refresh_topics(&self, user: &UserId) {
-        let Some(channels) = self.large_channels(user).await else {
-            return;
-        };
+    ///
+    /// # Errors
+    /// When the channels could not be read or the router not be told: then entries may go past this node.
+    pub(super) async fn refresh_topics(&self, user: &UserId) -> Result<(), PortError> {
+        let channels = self.parts.inbox.large_channels(user).await?;
         if channels.is_empty() {
-            return;
+            return Ok(());
         }
         for channel in &channels {
-            self.join_topic_of(*channel, user).await;
+            self.topics.add(*channel, user);
+            self.follow_topic(*channel).await?;
         }
-        let Some(still) = self.large_channels(user).await else {
-            return;
-        };
+        let still = self.parts.inbox.large_channels(user).await?;
         for channel in self.topics.of_user(user) {
             if !still.contains(&channel) {
-                self.leave_topic_of(channel, user).await;
+                self.leave_topic_of(channel, user).await?;
             }
         }
+        Ok(())
     }
 
-    async fn large_channels(&self, user: &UserId) -> Option<Vec<ChannelId>> {
-        match self.parts.inbox.large_channels(user).await {
-            Ok(channels) => Some(channels),
-            Err(error) => {
-                tracing::warn!(%error, "large channels could not be read; their clients will pull");
-                None
-            }
+    /// The user's last session ended, unless another one began meanwhile, which needs the topic.
+    async fn leave_unless_served(
+        &self,
+        channel: ChannelId,
+        user: &UserId,
+    ) -> Result<(), PortError> {
+        if self.registry.serves(user) {
+            return Ok(());
         }
+        self.topics.remove(channel, user);
+        if self.registry.serves(user) {
+            self.topics.add(channel, user);
+        }
+        self.follow_topic(channel).await.map(drop)
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use chat_proto::channel::MemberChange;
 use chat_proto::wire::{EntryPush, Push, SharedPush};
-use chat_proto::{ChannelId, ChannelState, Entry, Head, UserId};
+use chat_proto::{ChannelId, ChannelState, Entry, Head, Seq, UserId};
 
 use super::batch::PlannedRecord;
 use super::engine::Inner;
+use super::hub::members_change;
 use super::topics::Fit;
 use crate::ports::{Envelope, Payload, PortError};
 use crate::session::Delivery;
@@ -44,13 +45,9 @@ impl Inner {
                     self.tell_nodes(channel, users, &run).await;
                 }
                 Recipients::Topic => {
-                    self.deliver_on_topic(
-                        channel,
-                        &run.entries,
-                        &run.deliveries,
-                        Some(&run.changes),
-                    )
-                    .await;
+                    self.deliver_on_topic(channel, &run.entries, &run.deliveries)
+                        .await;
+                    self.tell_newcomers(channel, &run).await;
                     let payload = self.payload(channel, Vec::new(), &run);
                     self.log_lost(
                         self.parts
@@ -87,95 +84,164 @@ impl Inner {
         }
     }
 
-    /// Delivers entries to the local members of a large channel and keeps these in step. With unknown `changes` (entries of
-    /// another node) or after a gap, the members are read again and hear only of the head.
+    /// Delivers entries to the local members of a large channel. Where they do not follow what was delivered before, who is
+    /// a member is read again first: somebody may have been removed by an entry that nobody told this node of.
     pub(super) async fn deliver_on_topic(
         &self,
         channel: ChannelId,
         entries: &[Arc<Entry>],
         deliveries: &[Delivery],
-        changes: Option<&[MemberChange]>,
     ) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return;
         };
-        let fit = self.topics.applied(channel, first.seq, last.seq);
-        let joined = changes
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|change| match change {
-                MemberChange::Joined { user, .. } => Some(user),
-                MemberChange::Left { .. } | MemberChange::Role { .. } => None,
-            });
-        for user in joined {
-            self.join_topic_of(channel, user).await;
+        let changes = || entries.iter().filter_map(|entry| members_change(entry));
+        let joined = || changes().flat_map(|change| &change.add).map(|of| &of.user);
+        for user in joined().filter(|user| self.registry.serves(user)) {
+            self.topics.add(channel, user);
         }
         let users = self.topics.users(channel);
-        // This node's own appends say exactly who came and went; of another's, only what follows directly is trusted.
-        if changes.is_some() || fit == Fit::Next {
-            self.registry.deliver(users.iter(), deliveries);
-        } else {
-            self.check_topic(channel, &users, last.head()).await;
+        if users.is_empty() {
+            return;
         }
-        for change in changes.unwrap_or_default() {
-            match change {
-                MemberChange::Left { user } => self.leave_topic_of(channel, user).await,
-                MemberChange::Joined { .. } | MemberChange::Role { .. } => {}
+        match self.topics.fit(channel, first.seq) {
+            Fit::Next => {
+                self.registry.deliver(users.iter(), deliveries);
+                self.topics.applied(channel, last.seq);
             }
+            Fit::Gap => {
+                let leaving = changes().flat_map(|change| &change.remove).collect();
+                let checked = self
+                    .check_topic(channel, &users, &leaving, first.seq, last.head())
+                    .await;
+                if let Some(listeners) = checked {
+                    self.registry.deliver(listeners.iter(), deliveries);
+                    self.topics.applied(channel, last.seq);
+                }
+            }
+        }
+        for user in joined() {
+            self.log_lost(self.join_topic_of(channel, user).await);
+        }
+        // Last: the removed get the entry that removes them.
+        for user in changes().flat_map(|change| &change.remove) {
+            self.log_lost(self.leave_topic_of(channel, user).await);
         }
     }
 
-    /// Reads which of the local members still are members, and tells these the head.
-    pub(super) async fn check_topic(&self, channel: ChannelId, users: &[UserId], head: Head) {
-        match self.parts.messages.memberships(channel, users).await {
-            Ok(rows) => {
-                for user in users {
-                    if rows.found.contains_key(user) {
-                        self.registry
-                            .each_of(user, |session| session.outbound.head(channel, head));
-                    } else {
-                        self.leave_topic_of(channel, user).await;
-                    }
-                }
-            }
+    /// Reads which of the local members still are members. Those who may see the log from `first` on are returned, with
+    /// those who are leaving just now; other members are told the head alone; all others hear the topic no more.
+    pub(super) async fn check_topic(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+        leaving: &BTreeSet<&UserId>,
+        first: Seq,
+        head: Head,
+    ) -> Option<Vec<UserId>> {
+        let rows = match self.parts.messages.memberships(channel, users).await {
+            Ok(rows) => rows,
             Err(error) => {
-                tracing::warn!(%channel, %error, "members could not be read; their clients will see the gap")
+                tracing::warn!(%channel, %error, "members could not be read; their clients will see the gap");
+                return None;
+            }
+        };
+        let is_current = rows.through >= first.previous();
+        let mut listeners = Vec::with_capacity(users.len());
+        for user in users {
+            match rows.found.get(user) {
+                Some(member) if is_current && member.visible_from <= first => {
+                    listeners.push(user.clone());
+                }
+                Some(_) => self
+                    .registry
+                    .each_of(user, |session| session.outbound.head(channel, head)),
+                None if leaving.contains(user) => listeners.push(user.clone()),
+                None => self.log_lost(self.leave_topic_of(channel, user).await),
             }
         }
+        is_current.then_some(listeners)
     }
 
     /// A user whom this node serves became a member of a large channel.
-    pub(super) async fn join_topic_of(&self, channel: ChannelId, user: &UserId) {
-        if self.registry.serves(user) && self.topics.add(channel, user) {
-            self.log_lost(
-                self.parts
-                    .router
-                    .join_topic(&self.parts.node, channel)
-                    .await,
-            );
+    pub(super) async fn join_topic_of(
+        &self,
+        channel: ChannelId,
+        user: &UserId,
+    ) -> Result<(), PortError> {
+        if !self.registry.serves(user) {
+            return Ok(());
+        }
+        self.topics.add(channel, user);
+        if self.follow_topic(channel).await? {
+            self.tell_topic_head(channel).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn leave_topic_of(
+        &self,
+        channel: ChannelId,
+        user: &UserId,
+    ) -> Result<(), PortError> {
+        self.topics.remove(channel, user);
+        self.follow_topic(channel).await.map(drop)
+    }
+
+    /// Brings the router to what the local members need; tells whether the topic is followed from now on. What was said on
+    /// it before went past this node.
+    pub(super) async fn follow_topic(&self, channel: ChannelId) -> Result<bool, PortError> {
+        let router = &self.parts.router;
+        let mut followed = self.topics.followed.lock().await;
+        match (self.topics.has(channel), followed.contains(&channel)) {
+            (true, false) => {
+                router.join_topic(&self.parts.node, channel).await?;
+                followed.insert(channel);
+                Ok(true)
+            }
+            (false, true) => {
+                router.leave_topic(&self.parts.node, channel).await?;
+                followed.remove(&channel);
+                Ok(false)
+            }
+            (true, true) | (false, false) => Ok(false),
         }
     }
 
-    pub(super) async fn leave_topic_of(&self, channel: ChannelId, user: &UserId) {
-        if self.topics.remove(channel, user) {
-            self.log_lost(
-                self.parts
-                    .router
-                    .leave_topic(&self.parts.node, channel)
-                    .await,
-            );
+    /// Tells the local members of a large channel how far it goes.
+    pub(super) async fn tell_topic_head(&self, channel: ChannelId) -> Result<(), PortError> {
+        let heads = self.parts.messages.heads(&[channel]).await?;
+        let head = heads.first().copied().unwrap_or(Head::EMPTY);
+        for user in self.topics.users(channel) {
+            self.registry
+                .each_of(&user, |session| session.outbound.head(channel, head));
+        }
+        Ok(())
+    }
+
+    /// Nodes that serve somebody who is new to a large channel need not be on its topic yet.
+    async fn tell_newcomers(&self, channel: ChannelId, run: &Run) {
+        let newcomers: Vec<UserId> = run
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                MemberChange::Joined { user, .. } => Some(user.clone()),
+                MemberChange::Left { .. } | MemberChange::Role { .. } => None,
+            })
+            .collect();
+        if !newcomers.is_empty() {
+            let envelope = self.envelope(self.payload(channel, newcomers.clone(), run));
+            self.publish_to_nodes_of(&newcomers, envelope).await;
         }
     }
 
     async fn tell_nodes(&self, channel: ChannelId, users: &[UserId], run: &Run) {
         if run.grew_large {
             for user in users {
-                self.join_topic_of(channel, user).await;
+                self.log_lost(self.join_topic_of(channel, user).await);
             }
-            for change in &run.changes {
-                if let MemberChange::Left { user } = change {
-                    self.leave_topic_of(channel, user).await;
-                }
+            for user in run.changes.iter().filter_map(left) {
+                self.log_lost(self.leave_topic_of(channel, user).await);
             }
         }
         match self.parts.router.locate(&self.parts.node, users).await {
@@ -283,6 +349,13 @@ fn runs(before: &ChannelState, records: Vec<PlannedRecord>) -> Vec<Run> {
         }
     }
     runs
+}
+
+fn left(change: &MemberChange) -> Option<&UserId> {
+    match change {
+        MemberChange::Left { user } => Some(user),
+        MemberChange::Joined { .. } | MemberChange::Role { .. } => None,
+    }
 }
 
 /// The members before and after an entry that makes these changes on top of `before`.

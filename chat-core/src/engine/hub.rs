@@ -1,11 +1,12 @@
 //! What other nodes tell this one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::entry::MembersChange;
 use chat_proto::wire::{EntryPush, GoAwayReason, MarkPush, Push, SharedPush, TypingPush};
-use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, UserId};
+use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, Limits, UserId};
 
 use super::connect::REPLACED_RECONNECT_AFTER_MS;
 use super::engine::{Engine, Inner};
@@ -59,15 +60,14 @@ impl Inner {
                     .iter()
                     .map(|entry| delivery(*channel, entry))
                     .collect();
-                self.follow_joined(entries).await;
                 if recipients.is_empty() {
-                    self.deliver_on_topic(*channel, entries, &deliveries, None)
-                        .await;
+                    self.deliver_on_topic(*channel, entries, &deliveries).await;
                 } else {
                     self.registry.deliver(recipients.iter(), &deliveries);
+                    self.follow_joined(*channel, entries).await;
+                    self.follow_grown(*channel, recipients).await;
+                    self.follow_left(*channel, entries).await;
                 }
-                // Last: the removed get the entry that removes them.
-                self.follow_left(*channel, entries).await;
             }
             Payload::Head {
                 channel,
@@ -76,7 +76,16 @@ impl Inner {
             } => {
                 if recipients.is_empty() {
                     let users = self.topics.users(*channel);
-                    self.check_topic(*channel, &users, *head).await;
+                    let checked = self
+                        .check_topic(*channel, &users, &BTreeSet::new(), head.seq.next(), *head)
+                        .await;
+                    if let Some(members) = checked {
+                        self.topics.applied(*channel, head.seq);
+                        for user in &members {
+                            self.registry
+                                .each_of(user, |session| session.outbound.head(*channel, *head));
+                        }
+                    }
                 } else {
                     for user in recipients {
                         self.registry
@@ -136,14 +145,23 @@ impl Inner {
     }
 
     /// Local users whom another node's entries add to a channel hear its topic from now on, if it is large.
-    async fn follow_joined(&self, entries: &[Arc<Entry>]) {
-        for change in entries.iter().filter_map(|entry| members_change(entry)) {
-            for member in change
-                .add
-                .iter()
-                .filter(|member| self.registry.serves(&member.user))
-            {
-                self.refresh_topics(&member.user).await;
+    async fn follow_joined(&self, channel: ChannelId, entries: &[Arc<Entry>]) {
+        let changes = entries.iter().filter_map(|entry| members_change(entry));
+        for member in changes.flat_map(|change| &change.add) {
+            if self.registry.serves(&member.user) {
+                self.log_lost(self.refresh_topics(&member.user).await);
+                if self.topics.of_user(&member.user).contains(&channel) {
+                    self.log_lost(self.tell_topic_head(channel).await);
+                }
+            }
+        }
+    }
+
+    /// So many recipients are named only by the entry that makes their channel large: from now on they hear its topic.
+    async fn follow_grown(&self, channel: ChannelId, recipients: &[UserId]) {
+        if recipients.len() as u64 > Limits::INBOX_COPY_MEMBERS_MAX {
+            for user in recipients {
+                self.log_lost(self.join_topic_of(channel, user).await);
             }
         }
     }
@@ -151,7 +169,7 @@ impl Inner {
     async fn follow_left(&self, channel: ChannelId, entries: &[Arc<Entry>]) {
         for change in entries.iter().filter_map(|entry| members_change(entry)) {
             for user in &change.remove {
-                self.leave_topic_of(channel, user).await;
+                self.log_lost(self.leave_topic_of(channel, user).await);
             }
         }
     }
@@ -194,7 +212,7 @@ fn delivery(channel: ChannelId, entry: &Arc<Entry>) -> Delivery {
     }
 }
 
-fn members_change(entry: &Entry) -> Option<&MembersChange> {
+pub(super) fn members_change(entry: &Entry) -> Option<&MembersChange> {
     match &entry.kind {
         EntryKind::Members(change) => Some(change),
         _ => None,

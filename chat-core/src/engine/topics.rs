@@ -9,6 +9,9 @@ use chat_proto::{ChannelId, Seq, UserId};
 /// Local members by large channel, and large channels by local member.
 pub(super) struct Topics {
     inner: Mutex<Inner>,
+    /// The topics that the router was told of and confirmed. Held while it is told, so that a join and a leave that meet
+    /// end as the local members want it.
+    pub(super) followed: tokio::sync::Mutex<BTreeSet<ChannelId>>,
 }
 
 #[derive(Default)]
@@ -37,25 +40,20 @@ impl Topics {
     pub(super) fn new() -> Self {
         Self {
             inner: Mutex::default(),
+            followed: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Adds a local member; tells whether the topic is new to this node.
-    pub(super) fn add(&self, channel: ChannelId, user: &UserId) -> bool {
+    /// Adds a local member.
+    pub(super) fn add(&self, channel: ChannelId, user: &UserId) {
         let mut inner = self.lock();
         inner.users.entry(user.clone()).or_default().insert(channel);
-        let is_new = !inner.channels.contains_key(&channel);
-        inner
-            .channels
-            .entry(channel)
-            .or_default()
-            .users
-            .insert(user.clone());
-        is_new
+        let topic = inner.channels.entry(channel).or_default();
+        topic.users.insert(user.clone());
     }
 
-    /// Removes a local member; tells whether the topic is no longer needed.
-    pub(super) fn remove(&self, channel: ChannelId, user: &UserId) -> bool {
+    /// Removes a local member.
+    pub(super) fn remove(&self, channel: ChannelId, user: &UserId) {
         let mut inner = self.lock();
         if let Some(channels) = inner.users.get_mut(user) {
             channels.remove(&channel);
@@ -63,15 +61,17 @@ impl Topics {
                 inner.users.remove(user);
             }
         }
-        let Some(topic) = inner.channels.get_mut(&channel) else {
-            return false;
-        };
-        topic.users.remove(user);
-        let empty = topic.users.is_empty();
-        if empty {
-            inner.channels.remove(&channel);
+        if let Some(topic) = inner.channels.get_mut(&channel) {
+            topic.users.remove(user);
+            if topic.users.is_empty() {
+                inner.channels.remove(&channel);
+            }
         }
-        empty
+    }
+
+    /// Whether the channel has local members.
+    pub(super) fn has(&self, channel: ChannelId) -> bool {
+        self.lock().channels.contains_key(&channel)
     }
 
     /// The channels that the user was added to.
@@ -92,15 +92,22 @@ impl Topics {
             .unwrap_or_default()
     }
 
-    /// Notes that entries from `first` to `last` are being applied.
-    pub(super) fn applied(&self, channel: ChannelId, first: Seq, last: Seq) -> Fit {
-        let mut inner = self.lock();
-        let Some(topic) = inner.channels.get_mut(&channel) else {
-            return Fit::Gap;
-        };
-        let fits = topic.applied.next() == first;
-        topic.applied = topic.applied.max(last);
-        if fits { Fit::Next } else { Fit::Gap }
+    /// Whether the local members are known to be those before this entry.
+    pub(super) fn fit(&self, channel: ChannelId, first: Seq) -> Fit {
+        let inner = self.lock();
+        let applied = inner.channels.get(&channel).map(|topic| topic.applied);
+        if applied.map(Seq::next) == Some(first) {
+            Fit::Next
+        } else {
+            Fit::Gap
+        }
+    }
+
+    /// Notes that the local members are those behind this entry, or of later.
+    pub(super) fn applied(&self, channel: ChannelId, last: Seq) {
+        if let Some(topic) = self.lock().channels.get_mut(&channel) {
+            topic.applied = topic.applied.max(last);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_proto::wire::SharedPush;
@@ -26,6 +26,8 @@ pub(crate) struct SessionShared {
     /// Milliseconds of the engine's own clock at the last inbound frame.
     pub(crate) heard_ms: AtomicU64,
     pub(crate) order: CommandOrder,
+    /// The router has confirmed this session's attachment, which its end takes back.
+    pub(crate) attached: AtomicBool,
 }
 
 impl SessionShared {
@@ -44,6 +46,7 @@ impl SessionShared {
             outbound,
             heard_ms: AtomicU64::new(0),
             order: CommandOrder::default(),
+            attached: AtomicBool::new(false),
         }
     }
 }
