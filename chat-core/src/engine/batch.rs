@@ -280,6 +280,12 @@ impl Batch<'_> {
                 folded = Folded::new(ChannelState::from_snapshot(self.slot.channel, snapshot));
             }
             for record in &loaded.since {
+                let expected = folded.state.head().seq.next();
+                if record.entry.seq != expected {
+                    let channel = self.slot.channel;
+                    tracing::error!(%channel, %expected, found = %record.entry.seq, "the store's log has a hole");
+                    return Err(Rejection::unavailable("this channel cannot be read"));
+                }
                 let changes = member_changes(&folded.state, &record.entry);
                 evolve(&mut folded.state, &record.entry, record.key.as_ref());
                 folded.apply(&changes);
