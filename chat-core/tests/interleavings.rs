@@ -14,9 +14,7 @@ fn stores() -> [fn() -> MemoryStore; 2] {
 fn hold(scenario: Scenario) {
     for seed in seeds(SEEDS) {
         for store in stores() {
-            scenario
-                .run(seed, || Ports::over(store()))
-                .assert_clean(seed);
+            scenario.run(seed, || Ports::over(store())).assert_clean();
         }
     }
 }

@@ -228,7 +228,15 @@ impl Run {
                 .await;
             fleet.stop().await;
         }
-        judge(&self.ports, channel.id, &self.journal, &devices, breaches).await
+        judge(
+            self.seed,
+            &self.ports,
+            channel.id,
+            &self.journal,
+            &devices,
+            breaches,
+        )
+        .await
     }
 
     /// In calm weather, by an engine of its own.

@@ -54,6 +54,8 @@ impl Breach {
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub struct Verdict {
+    /// The run's seed.
+    pub seed: u64,
     /// What was counted.
     pub report: Report,
     /// Everything that was broken.
@@ -75,7 +77,8 @@ impl Verdict {
     ///
     /// # Panics
     /// With all that was broken.
-    pub fn assert_clean(&self, seed: u64) {
+    pub fn assert_clean(&self) {
+        let seed = self.seed;
         assert!(
             self.is_clean(),
             "seed {seed} (repeat it with CHAT_SEED={seed}): {self}"
@@ -94,6 +97,7 @@ impl fmt::Display for Verdict {
 }
 
 pub(super) async fn judge(
+    seed: u64,
     ports: &Ports,
     channel: ChannelId,
     journal: &Journal,
@@ -122,7 +126,11 @@ pub(super) async fn judge(
         breaches.push(Breach::new(Rule::Law(violation.law), violation.to_string()));
     }
     check_inbox(ports, channel, &entries, &memberships, &mut breaches).await;
-    Verdict { report, breaches }
+    Verdict {
+        seed,
+        report,
+        breaches,
+    }
 }
 
 /// The whole log, page by page.
