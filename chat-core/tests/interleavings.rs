@@ -25,6 +25,16 @@ fn a_group_in_a_storm() {
 }
 
 #[test]
+fn more_messages_than_a_state_remembers_keys_of() {
+    for seed in seeds(3) {
+        for store in stores() {
+            let scenario = Scenario::storm().messages(60);
+            scenario.run(seed, || Ports::over(store())).assert_clean();
+        }
+    }
+}
+
+#[test]
 fn two_users_in_a_storm() {
     hold(Scenario::storm().direct());
 }
