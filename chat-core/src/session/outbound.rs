@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use chat_proto::wire::{
     Answer, ChannelHead, GoAway, GoAwayReason, HeadsPush, Push, ServerFrame, SharedPush,
 };
-use chat_proto::{ChannelId, Head, Rejection};
+use chat_proto::{ChannelId, Head, Limits, Rejection};
 use futures_util::task::AtomicWaker;
 
 use super::session::{Close, Outgoing};
@@ -65,10 +65,17 @@ impl Outbound {
         queue.in_flight_bytes += bytes;
     }
 
-    /// Commands in flight, and their bytes.
-    pub(crate) fn in_flight(&self) -> (usize, usize) {
+    /// Whether one more command may be begun.
+    pub(crate) fn admits(&self, limits: &Limits) -> bool {
         let queue = self.lock();
-        (queue.in_flight, queue.in_flight_bytes)
+        queue.in_flight < limits.commands_in_flight_max
+            && queue.in_flight_bytes <= limits.inbound_bytes_in_flight_max
+            && queue.close.is_none()
+    }
+
+    /// Whether the answers to all commands have been taken.
+    pub(crate) fn has_answered_all(&self) -> bool {
+        self.lock().in_flight == 0
     }
 
     /// Answers a command that was counted with these bytes.
@@ -383,7 +390,7 @@ mod tests {
             }
         }
         assert_eq!((answers, next), (1, 1_001));
-        assert_eq!(outbound.in_flight(), (0, 0));
+        assert!(outbound.has_answered_all());
     }
 
     #[test]

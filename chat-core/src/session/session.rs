@@ -174,12 +174,7 @@ impl Session {
 
     /// Whether the transport may read a further frame.
     pub fn accepts(&self) -> bool {
-        let limits = self.engine.limits();
-        let (commands, bytes) = self.shared.outbound.in_flight();
-        self.page.is_none()
-            && commands < limits.commands_in_flight_max
-            && bytes <= limits.inbound_bytes_in_flight_max
-            && self.shared.outbound.closing().is_none()
+        self.page.is_none() && self.shared.outbound.admits(self.engine.limits())
     }
 
     /// Whether the session was told to end: a transport that cannot write gives up then.
@@ -227,14 +222,14 @@ impl Session {
     }
 
     fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<ServerFrame> {
-        let caller = self.caller();
         let Some(page) = &mut self.page else {
             return Poll::Pending;
         };
         if page.waiting.is_some()
-            && self.shared.outbound.in_flight().0 == 0
+            && self.shared.outbound.has_answered_all()
             && let Some(op) = page.waiting.take()
         {
+            let caller = Caller::device(self.shared.user.clone(), self.shared.device);
             let engine = self.engine.clone();
             let origin = self.shared.id;
             page.answer = Some(Box::pin(async move {

@@ -74,13 +74,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        if std::mem::take(&mut self.listens_first)
-            && let Poll::Ready(inbound) = self.poll_inbound(cx)
-        {
+        let listens_first = std::mem::take(&mut self.listens_first);
+        if listens_first && let Poll::Ready(inbound) = self.poll_inbound(cx) {
             return Poll::Ready(Event::In(inbound));
         }
         if let Poll::Ready(Some(outgoing)) = Pin::new(&mut self.session).poll_next(cx) {
             return Poll::Ready(Event::Out(outgoing));
+        }
+        if listens_first {
+            return Poll::Pending;
         }
         self.poll_inbound(cx).map(Event::In)
     }
