@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::figures::Report;
 use crate::jwt::Signer;
 use crate::load::{GroupArgs, IdleArgs, PairsArgs};
+use crate::replay::ReplayArgs;
 use crate::server_process::ServerOptions;
 
 /// Measures a real chat-server process.
@@ -31,6 +32,7 @@ enum Command {
     /// Rates, waits and what they cost.
     #[command(subcommand)]
     Load(Load),
+    Replay(ReplayArgs),
 }
 
 #[derive(Subcommand, Debug)]
@@ -43,7 +45,12 @@ enum Load {
 impl Cli {
     /// Does what was asked and tells it.
     pub(crate) fn run(self) -> ExitCode {
-        let told = Builder::new_current_thread()
+        // A load's clients share one thread and leave the rest to the server; a replay's are many and real.
+        let mut runtime = match &self.command {
+            Command::Load(_) => Builder::new_current_thread(),
+            Command::Replay(_) => Builder::new_multi_thread(),
+        };
+        let told = runtime
             .enable_all()
             .build()
             .map_err(Error::io("starting a runtime"))
@@ -63,6 +70,7 @@ impl Cli {
             Command::Load(Load::Pairs(pairs)) => self.tell(&pairs.run(server).await?),
             Command::Load(Load::Group(group)) => self.tell(&group.run(server).await?),
             Command::Load(Load::Idle(idle)) => self.tell(&idle.run(server).await?),
+            Command::Replay(replay) => return Box::pin(replay.run(server, self.json)).await,
         }
         Ok(ExitCode::SUCCESS)
     }

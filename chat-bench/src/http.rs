@@ -1,15 +1,30 @@
 //! Requests over one kept connection: as much of HTTP/1.1 as our own server's answers need.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 
 /// An answer beyond this is none of ours.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a request that may be repeated is, through the death of a server.
+const PERSIST_MAX: Duration = Duration::from_secs(120);
+/// Between two attempts.
+const PERSIST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is asked for.
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) body: &'a [u8],
+}
 
 /// A connection that requests go over, one after another.
 pub(crate) struct HttpClient {
@@ -49,7 +64,13 @@ impl HttpClient {
     }
 
     pub(crate) async fn get(&mut self, path: &str, token: Option<&str>) -> Result<Reply, Error> {
-        self.request("GET", path, token, &[]).await
+        self.request(&Request {
+            method: "GET",
+            path,
+            token,
+            body: &[],
+        })
+        .await
     }
 
     pub(crate) async fn post(
@@ -59,16 +80,41 @@ impl HttpClient {
         body: &Value,
     ) -> Result<Reply, Error> {
         let body = serde_json::to_vec(body).expect("a JSON value can be written");
-        self.request("POST", path, Some(token), &body).await
+        self.request(&Request {
+            method: "POST",
+            path,
+            token: Some(token),
+            body: &body,
+        })
+        .await
     }
 
-    async fn request(
-        &mut self,
-        method: &str,
-        path: &str,
-        token: Option<&str>,
-        body: &[u8],
-    ) -> Result<Reply, Error> {
+    /// Asks again, the same, until the server is there and able. Also tells whether it took more than one attempt:
+    /// then an earlier one may have been carried out.
+    pub(crate) async fn persist(&mut self, request: &Request<'_>) -> Result<(Reply, bool), Error> {
+        let deadline = Instant::now() + PERSIST_MAX;
+        let mut again = false;
+        loop {
+            let tried = self.request(request).await;
+            let unable = match &tried {
+                Ok(reply) => matches!(reply.status, 429 | 503 | 504),
+                Err(_) => true,
+            };
+            if !unable || Instant::now() > deadline {
+                return tried.map(|reply| (reply, again));
+            }
+            again = true;
+            sleep(PERSIST_PAUSE).await;
+        }
+    }
+
+    async fn request(&mut self, asked: &Request<'_>) -> Result<Reply, Error> {
+        let Request {
+            method,
+            path,
+            token,
+            body,
+        } = asked;
         let kept = self.stream.take();
         let mut stream = match kept {
             Some(stream) => stream,

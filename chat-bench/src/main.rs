@@ -6,6 +6,7 @@
 //! target/release/chat-bench load group --members 100 --rate 50
 //! target/release/chat-bench load group --members 100 --saturate
 //! target/release/chat-bench load idle --connections 15000 --seconds 60
+//! target/release/chat-bench replay PATH/TO/LOGS --mode concurrent
 //! ```
 
 mod cli;
@@ -15,6 +16,7 @@ mod figures;
 mod http;
 mod jwt;
 mod load;
+mod replay;
 mod server_process;
 mod socket;
 

@@ -37,6 +37,7 @@ pub(crate) struct ServerOptions {
 
 /// A running server; dropping it kills it and removes its data.
 pub(crate) struct ServerProcess {
+    options: ServerOptions,
     data: TempDir,
     child: Child,
     addresses: Addresses,
@@ -73,13 +74,13 @@ impl ServerOptions {
 
 impl ServerProcess {
     /// Starts a server on a fresh data folder and a free port.
-    pub(crate) async fn start(options: &ServerOptions) -> Result<Self, Error> {
+    pub(crate) async fn start(options: ServerOptions) -> Result<Self, Error> {
         let data = tempfile::Builder::new()
             .prefix("chat-bench-")
             .tempdir()
             .map_err(Error::io("a data folder"))?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let started = Started::begin(options, data.path(), any).await?;
+        let started = Started::begin(&options, data.path(), any).await?;
         let Started {
             child,
             addresses,
@@ -87,6 +88,7 @@ impl ServerProcess {
             readers,
         } = started;
         Ok(Self {
+            options,
             data,
             child,
             addresses,
@@ -108,15 +110,32 @@ impl ServerProcess {
         })
     }
 
-    /// Ends it and removes its data.
-    pub(crate) async fn stop(mut self) -> Result<(), Error> {
+    /// Kills it as a power switch would (SIGKILL) and waits until it is gone.
+    pub(crate) async fn kill(&mut self) -> Result<(), Error> {
         self.child
             .kill()
             .await
-            .map_err(Error::io("stopping the server"))?;
+            .map_err(Error::io("killing the server"))?;
         for reader in self.readers.drain(..) {
             reader.abort();
         }
+        Ok(())
+    }
+
+    /// Starts it again on the same data and the same port.
+    pub(crate) async fn restart(&mut self) -> Result<(), Error> {
+        let started =
+            Started::begin(&self.options, self.data.path(), self.addresses.public).await?;
+        self.child = started.child;
+        self.addresses = started.addresses;
+        self.said = started.said;
+        self.readers = started.readers;
+        Ok(())
+    }
+
+    /// Ends it and removes its data.
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
+        self.kill().await?;
         self.data
             .close()
             .map_err(Error::io("removing the data folder"))

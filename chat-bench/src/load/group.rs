@@ -55,7 +55,7 @@ impl GroupArgs {
         let mut runs = Vec::new();
         for _ in 0..self.runs {
             let signer = Signer::random();
-            let server = ServerProcess::start(&server(&signer)?).await?;
+            let server = ServerProcess::start(server(&signer)?).await?;
             runs.push(
                 LocalSet::new()
                     .run_until(self.measure(&signer, &server))

@@ -56,7 +56,7 @@ impl IdleArgs {
     ) -> Result<Report, Error> {
         check_open_files(self.connections + FIRST_CONNECTIONS)?;
         let signer = Signer::random();
-        let server = ServerProcess::start(&server(&signer)?).await?;
+        let server = ServerProcess::start(server(&signer)?).await?;
         let figures = LocalSet::new()
             .run_until(self.measure(&signer, &server))
             .await?;
