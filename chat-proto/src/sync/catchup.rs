@@ -113,6 +113,12 @@ impl Catchup {
         Some(query)
     }
 
+    /// The cursor with which the frame that is being answered asked for a channel.
+    pub(super) fn asked_at(&self, channel: ChannelId) -> Option<Seq> {
+        let asked = self.run.as_ref()?.asked.as_ref()?;
+        asked.cursors.get(&channel).map(|(cursor, _)| *cursor)
+    }
+
     /// Notes an answer. When the run has ended with it, says so.
     pub(super) fn answered(&mut self, answer: &SyncAnswer) -> Option<Finished> {
         self.failures = 0;

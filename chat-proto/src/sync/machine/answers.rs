@@ -7,6 +7,7 @@ use crate::entry::{Entry, EntryKind, Message};
 use crate::id::{ChannelId, Head, Seq};
 use crate::rejection::{Code, Rejection};
 use crate::sync::event::{Ending, Event, Output, RequestError};
+use crate::sync::log::ChannelLog;
 use crate::sync::marks::MarkKind;
 use crate::sync::requests::{Question, Request};
 use crate::sync::settings::retry_delay_ms;
@@ -145,9 +146,19 @@ impl SyncMachine {
             self.close();
             return;
         }
+        // An answer is older than entries that came since it was asked for: they may tell of coming back.
+        let (gone, doubtful): (Vec<ChannelId>, Vec<ChannelId>) =
+            answer.left.iter().partition(|channel| {
+                let cursor = self.channels.get(channel).map(ChannelLog::cursor);
+                let asked_at = self.catchup.asked_at(**channel);
+                asked_at.is_none() || cursor.is_none() || cursor == asked_at
+            });
         let finished = self.catchup.answered(&answer);
-        for channel in answer.left {
+        for channel in gone {
             self.left(channel);
+        }
+        for channel in doubtful {
+            self.catchup.doubt(channel);
         }
         for summary in answer.channels {
             self.listed(summary);
