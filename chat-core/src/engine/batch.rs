@@ -41,6 +41,8 @@ const RECORDS_PER_COMMAND_MAX: usize = 2;
 impl Engine {
     /// Queues a command; its reply says what became of it.
     pub(super) fn submit(&self, channel: chat_proto::ChannelId, submission: Submission) {
+        // Held before the look: a shutdown that has not begun yet then waits for what is spawned here.
+        let _token = self.inner.tasks.token();
         if self.inner.closed.load(std::sync::atomic::Ordering::Acquire) {
             let stopped = Rejection::unavailable("this server is stopping: retry with another");
             return submission.answer(Err(stopped));
@@ -653,16 +655,16 @@ impl Batch<'_> {
                 Ok(receipt_of(self.slot.channel, last))
             }
             Outcome::Found(found) => {
-                // The node that took it first may have died before it told anybody.
-                self.inner
-                    .tell_head(
-                        before,
-                        Head {
-                            seq: found.seq,
-                            n: found.n,
-                        },
-                    )
-                    .await;
+                // The node that took it first may have died before it told anybody. What is older was followed by
+                // others, which showed the gap.
+                let age = before.head().seq.0.saturating_sub(found.seq.0);
+                if age <= Limits::RECENT_KEYS_MAX as u64 {
+                    let head = Head {
+                        seq: found.seq,
+                        n: found.n,
+                    };
+                    self.inner.tell_head(before, head).await;
+                }
                 first_result(self.slot.channel, &submission, found)
             }
             Outcome::AlreadySo => Ok(Receipt {

@@ -7,6 +7,7 @@ use rand::RngCore;
 
 use super::engine::{Engine, Parts};
 use super::settings::EngineSettings;
+use crate::decorators::Timeout;
 use crate::memory::{MemoryPresenceBus, MemoryRouter, MemoryStore, OpenDirectory, SystemClock};
 use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, InboxStore, MessageStore,
@@ -168,14 +169,18 @@ impl EngineBuilder {
         let ten_bits = u16::try_from(random >> 54).expect("ten bits of 64");
         let worker = WorkerId::new(ten_bits).expect("worker numbers have ten bits");
         let clock = self.clock;
+        // A port that hangs must not hold a channel, or the end of the engine, for ever.
+        let limit = self.settings.port_time_max;
+        let users: Arc<dyn UserStore> = self.users.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let router: Arc<dyn Router> = self.router.unwrap_or_else(|| Arc::new(MemoryRouter::new()));
         Ok(Engine::start(Parts {
-            messages,
-            inbox,
-            users: self.users.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            messages: Arc::new(Timeout::new(messages, limit)),
+            inbox: Arc::new(Timeout::new(inbox, limit)),
+            users: Arc::new(Timeout::new(users, limit)),
             authenticator: self.authenticator,
             authorizer: self.authorizer,
             directory: self.directory,
-            router: self.router.unwrap_or_else(|| Arc::new(MemoryRouter::new())),
+            router: Arc::new(Timeout::new(router, limit)),
             presence: self
                 .presence
                 .unwrap_or_else(|| Arc::new(MemoryPresenceBus::new())),

@@ -22,6 +22,8 @@ pub struct EngineSettings {
     pub unknown_retry_after: Duration,
     /// Silence after which a session ends, and time after a user's last sign of life until they are offline.
     pub silence_max: Duration,
+    /// Time that a port has for a call; the engine then goes on as if it had failed, and a write as of unknown outcome.
+    pub port_time_max: Duration,
     /// Members of a group up to which read marks are pushed to the others.
     pub live_receipts_members_max: u64,
     /// Bytes of entries in one envelope to another node; above it the envelope carries the head alone.
@@ -43,6 +45,7 @@ impl Default for EngineSettings {
             unknown_retries_max: 3,
             unknown_retry_after: Duration::from_millis(50),
             silence_max: Duration::from_secs(30),
+            port_time_max: Duration::from_secs(10),
             live_receipts_members_max: 20,
             envelope_bytes_max: 8 * 1024,
             since_overlap: Duration::from_secs(60),
