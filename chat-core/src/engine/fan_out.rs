@@ -10,9 +10,9 @@ use chat_proto::channel::MemberChange;
 use chat_proto::wire::{EntryPush, Push, SharedPush};
 use chat_proto::{ChannelId, ChannelState, Entry, Head, Seq, UserId};
 
-use super::batch::PlannedRecord;
 use super::engine::Inner;
 use super::hub::members_change;
+use super::plan::PlannedRecord;
 use super::topics::Fit;
 use crate::ports::{Envelope, Payload, PortError};
 use crate::session::Delivery;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chat_proto::channel::{Action, Command, Context, Needs, needs};
 use chat_proto::{Rejection, Seq, UserId};
 
-use super::batch::Plan;
 use super::engine::Inner;
+use super::plan::Plan;
 use crate::ports::{EntriesQuery, PageLimit};
 
 /// Whether a decision can be made now.

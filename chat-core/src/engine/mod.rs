@@ -7,7 +7,8 @@
 //! | `api` | what embedding programs and HTTP handlers call |
 //! | `submission` | a command on its way, and how its answer gets back |
 //! | `channels`, `slot` | one queue and one fold per active channel |
-//! | `batch` | from queued commands to one append: plan, append, settle |
+//! | `batch` | from queued commands to one append, and what can go wrong on the way |
+//! | `fold`, `plan`, `settle` | the steps of a batch |
 //! | `key_search` | the rule that makes a retry find its first result |
 //! | `lookups` | what a decision needs beyond the fold |
 //! | `fan_out` | who hears of new entries, on this node and others |
@@ -30,13 +31,16 @@ mod connect;
 )]
 mod engine;
 mod fan_out;
+mod fold;
 mod hub;
 mod key_search;
 mod lookups;
 mod marks;
+mod plan;
 mod presence;
 mod reads;
 mod settings;
+mod settle;
 mod slot;
 mod submission;
 mod sync;
