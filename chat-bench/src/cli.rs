@@ -18,7 +18,7 @@ use crate::server_process::ServerOptions;
 #[command(name = "chat-bench", version)]
 pub(crate) struct Cli {
     /// The server's binary; else `chat-server` beside this program.
-    #[arg(long, global = true, env = "CHAT_SERVER_BIN")]
+    #[arg(long, global = true, env = "CHAT_TEST_SERVER")]
     server: Option<PathBuf>,
     /// Tell the result as one line of JSON.
     #[arg(long, global = true)]

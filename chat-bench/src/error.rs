@@ -9,7 +9,7 @@ pub(crate) enum Error {
     /// The server's binary is not there.
     #[error(
         "there is no server at {}; build one with `cargo build --release -p chat-server -p chat-bench`, \
-         or name it with --server or CHAT_SERVER_BIN",
+         or name it with --server or CHAT_TEST_SERVER",
         path.display()
     )]
     NoServer {

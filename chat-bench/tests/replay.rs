@@ -1,8 +1,8 @@
 //! A slice of real conversations through a real server that is killed on the way, in both orders.
 //!
-//! The logs are looked for in the folder that `CHAT_IRC_DATA` names, else in `shared/data/irc` beside the repository;
+//! The logs are looked for in the folder that `CHAT_TEST_IRC_DATA` names, else in `shared/data/irc` beside the repository;
 //! without them the tests are skipped, unless `CHAT_TEST_REQUIRE` names `irc`. The server is the one that
-//! `CHAT_SERVER_BIN` names, else the one beside this crate's program: `cargo build -p chat-server` makes it, and
+//! `CHAT_TEST_SERVER` names, else the one beside this crate's program: `cargo build -p chat-server` makes it, and
 //! `scripts/test` does that first.
 
 use std::env;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 fn logs() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/irc");
-    env::var_os("CHAT_IRC_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from)
+    env::var_os("CHAT_TEST_IRC_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from)
 }
 
 /// Replays two logs; what came of it, or nothing where there are none.

@@ -38,7 +38,7 @@ impl Running {
 
 /// `scripts/test` builds the server and says where it is; without it the one beside this test's programs is taken.
 fn server_program() -> PathBuf {
-    std::env::var_os("CHAT_SERVER_BIN").map_or_else(
+    std::env::var_os("CHAT_TEST_SERVER").map_or_else(
         || Path::new(env!("CARGO_BIN_EXE_wire")).with_file_name("chat-server"),
         PathBuf::from,
     )
