@@ -42,6 +42,8 @@ pub(crate) struct Checked {
 /// Entries between these, both included, are visible; without an end, all that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
+    /// The entry that added the user.
+    added: Seq,
     from: Seq,
     through: Option<Seq>,
 }
@@ -66,6 +68,7 @@ impl Observed<'_> {
         let difference = self
             .first_device_at_fault(&report)
             .or_else(|| self.changes_are_where_they_were_acknowledged())
+            .or_else(|| self.nobody_was_told_of_leaving_who_stays())
             .or_else(|| self.members_are_those_of_the_plan())
             .or_else(|| self.replies_are_as_sent())
             .or_else(|| self.lines_are_in_order());
@@ -116,6 +119,7 @@ impl Observed<'_> {
                     History::Joined => entry.seq,
                 };
                 ranges.push(Range {
+                    added: entry.seq,
                     from,
                     through: None,
                 });
@@ -138,6 +142,24 @@ impl Observed<'_> {
                     changed.change, changed.seq
                 )
             })
+        })
+    }
+
+    /// Whoever has seen the entry that added them for good is not told afterwards that they have left.
+    fn nobody_was_told_of_leaving_who_stays(&self) -> Option<String> {
+        self.devices.iter().find_map(|device| {
+            let ranges = self.ranges(&device.user);
+            let stays = ranges.last().filter(|range| range.through.is_none())?;
+            let (_, before) = device.sightings.parts.split_last()?;
+            let last = before
+                .iter()
+                .filter_map(|part| part.last())
+                .map(|seen| seen.head.seq);
+            let last = last.max().filter(|last| *last >= stays.added)?;
+            Some(format!(
+                "{} of {} had entry {last}, has been in since {}, and was told that they had left",
+                device.device, device.user, stays.added
+            ))
         })
     }
 
@@ -221,6 +243,7 @@ fn moves(entry: &Entry) -> (Vec<&UserId>, Vec<&UserId>) {
 fn device_logs(plan: &Plan, device: &DeviceNotes, ranges: &[Range]) -> Vec<DeviceLog> {
     // Who never was in the channel has seen nothing of it.
     let never = [Range {
+        added: Seq(u64::MAX),
         from: Seq(u64::MAX),
         through: Some(Seq(0)),
     }];
@@ -288,6 +311,7 @@ impl Part {
 fn whole(entries: &[Seen], ranges: &[Range]) -> Vec<Part> {
     let through = ranges.last().and_then(|range| range.through);
     let range = Range {
+        added: Seq(1),
         from: Seq(1),
         through,
     };
