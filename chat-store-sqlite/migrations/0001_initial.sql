@@ -139,3 +139,29 @@ CREATE TABLE tokens (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (user, device)
 ) STRICT, WITHOUT ROWID;
+
+-- A message with a key in a channel that is there, and everything that hangs on it, as one row to insert: nearly every
+-- append is a few of these, and one statement wakes its waiter once. Rows come in the order of their logs.
+CREATE VIEW plain_messages AS SELECT * FROM messages;
+
+CREATE TRIGGER plain_messages_insert INSTEAD OF INSERT ON plain_messages
+BEGIN
+    INSERT INTO keys (channel, sender, client_id, seq)
+    VALUES (NEW.channel, NEW.sender, NEW.client_id, NEW.seq);
+
+    INSERT INTO messages (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body)
+    VALUES (NEW.channel, NEW.seq, NEW.n, NEW.message, NEW.at, NEW.sender, NEW.device, NEW.client_id, NEW.content,
+            NEW.detail, NEW.form, NEW.body);
+
+    UPDATE channels SET
+        head_seq = NEW.seq,
+        head_n = NEW.n,
+        head_message = max(head_message, NEW.message),
+        last_at = max(last_at, NEW.at),
+        last_message_seq = NEW.seq
+    WHERE id = NEW.channel;
+
+    -- The sender's own mark rises over a message if everything before it was read.
+    UPDATE members SET read_seq = NEW.seq, read_n = NEW.n
+    WHERE channel = NEW.channel AND user = NEW.sender AND read_n = NEW.n - 1;
+END;

@@ -1,7 +1,6 @@
 //! Statements over logs and members.
 
-use super::inbox::RAISE_OWN;
-use super::rows::{Pattern, Quartet};
+use super::rows::{Pattern, Transaction};
 
 /// Index: `channels.uuid`.
 pub(crate) static FIND_CHANNELS: Pattern = Pattern::new(
@@ -56,9 +55,16 @@ pub(crate) static UPSERT_CHANNELS: Pattern = Pattern::new(
              last_message_seq = max(last_message_seq, excluded.last_message_seq)",
 );
 
-/// As many messages as keys, channels and own marks: what nearly every transaction writes.
-pub(crate) static INSERT_MESSAGES_WITH_ALL: Quartet =
-    Quartet::new([&INSERT_KEYS, &INSERT_MESSAGES, &UPSERT_CHANNELS, &RAISE_OWN]);
+/// Messages with keys in channels that are there, in the order of their logs: what nearly every transaction writes.
+/// The trigger of the view does the rest.
+pub(crate) static INSERT_PLAIN_MESSAGES: Pattern = Pattern::new(
+    "INSERT INTO plain_messages
+         (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "",
+);
+
+pub(crate) static PLAIN_MESSAGES: Transaction = Transaction::new(&INSERT_PLAIN_MESSAGES);
 
 pub(crate) static UPSERT_STATES: Pattern = Pattern::new(
     "INSERT OR REPLACE INTO channel_states (channel, direct, large, member_count, snapshot) VALUES",

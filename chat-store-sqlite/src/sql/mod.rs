@@ -68,7 +68,8 @@ mod tests {
             accounts::TOKEN_OWNER,
             accounts::REVOKE,
         ];
-        let patterns: [&Pattern; 8] = [
+        let patterns: [&Pattern; 9] = [
+            &messages::INSERT_PLAIN_MESSAGES,
             &messages::FIND_CHANNELS,
             &messages::FIND_KEYS,
             &messages::DELETE_MEMBERS,

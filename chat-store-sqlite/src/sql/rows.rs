@@ -86,69 +86,57 @@ impl Pattern {
     }
 }
 
-/// Four patterns that run together over equally many rows each. Every statement by itself is a journey to the
-/// connection's thread and back, which costs as much as writing a few rows.
-pub(crate) struct Quartet {
-    patterns: [&'static Pattern; 4],
-    /// Alone, beginning a transaction, ending it, and both.
-    framed: [Sized; 4],
+/// A pattern whose rows are a transaction of their own. Where they fit one statement, that statement is the transaction:
+/// it says once that it is done, and whoever waits wakes up once.
+pub(crate) struct Transaction {
+    pattern: &'static Pattern,
+    /// In a longer transaction: neither end, its begin, its end.
+    framed: [Sized; 3],
 }
 
-/// Whether a statement stands in a transaction that others begin and end.
-#[derive(Clone, Copy)]
-struct Frame {
-    begins: bool,
-    ends: bool,
-}
-
-impl Quartet {
-    pub(crate) const fn new(patterns: [&'static Pattern; 4]) -> Self {
+impl Transaction {
+    pub(crate) const fn new(pattern: &'static Pattern) -> Self {
         Self {
-            patterns,
-            framed: [const { OnceLock::new() }; 4],
+            pattern,
+            framed: [const { OnceLock::new() }; 3],
         }
     }
 
-    /// Runs all patterns, each over its rows, as a transaction of its own.
+    /// Writes all rows, or none.
     ///
     /// # Panics
-    /// When the rows are not equally many, or none.
-    pub(crate) async fn commit<A: Row, B: Row, C: Row, D: Row>(
+    /// When there are none.
+    pub(crate) async fn commit<R: Row>(
         &self,
         db: &mut SqliteConnection,
-        (a, b, c, d): (&[A], &[B], &[C], &[D]),
+        rows: &[R],
     ) -> Result<(), sqlx::Error> {
-        let count = a.len();
-        assert!(
-            count > 0 && [b.len(), c.len(), d.len()] == [count; 3],
-            "equally many rows for each pattern"
-        );
-        let parts = parts(count);
+        assert!(!rows.is_empty(), "a transaction writes something");
+        let parts = parts(rows.len());
         let last = parts.len() - 1;
         for (number, (size, part)) in parts.into_iter().enumerate() {
-            let frame = Frame {
-                begins: number == 0,
-                ends: number == last,
-            };
             let mut binds = Binds::default();
-            binds.add_rows(&a[part.clone()]);
-            binds.add_rows(&b[part.clone()]);
-            binds.add_rows(&c[part.clone()]);
-            binds.add_rows(&d[part]);
-            let query = sqlx::query_with(AssertSqlSafe(self.sql(size, frame)), binds.finish());
+            binds.add_rows(&rows[part]);
+            let sql = if last == 0 {
+                self.pattern.sql(size)
+            } else {
+                self.sql(size, number == 0, number == last)
+            };
+            let query = sqlx::query_with(AssertSqlSafe(sql), binds.finish());
             db.execute(query).await?;
         }
         Ok(())
     }
 
-    fn sql(&self, size: usize, frame: Frame) -> Arc<str> {
-        let framed = &self.framed[usize::from(frame.begins) + 2 * usize::from(frame.ends)];
+    fn sql(&self, size: usize, begins: bool, ends: bool) -> Arc<str> {
+        let framed = &self.framed[usize::from(begins) + 2 * usize::from(ends)];
         let sized = framed.get_or_init(|| {
             std::array::from_fn(|size| {
-                let patterns = self.patterns.map(|pattern| pattern.sql(size).to_string());
-                let begin = frame.begins.then(|| meta::BEGIN.to_owned());
-                let end = frame.ends.then(|| meta::COMMIT.to_owned());
-                let all: Vec<String> = begin.into_iter().chain(patterns).chain(end).collect();
+                let pattern = self.pattern.sql(size);
+                let begin = if begins { meta::BEGIN } else { "" };
+                let end = if ends { meta::COMMIT } else { "" };
+                let all = [begin, &pattern, end];
+                let all: Vec<&str> = all.into_iter().filter(|sql| !sql.is_empty()).collect();
                 all.join(";\n").into()
             })
         });

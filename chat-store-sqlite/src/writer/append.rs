@@ -52,27 +52,27 @@ impl AppendStep<'_> {
         Ok(Appended { outcomes, heads })
     }
 
-    /// What nearly every transaction is, a message with a key in each of some channels, begun, written and committed in one
-    /// journey to the connection's thread. `None`, with nothing written, for any other.
+    /// What nearly every transaction is, messages with keys in channels that are there, written as a transaction of their
+    /// own. `None`, with nothing written, for any other.
     pub(super) async fn run_at_once(
         mut self,
         appends: &[Placed<'_>],
     ) -> Result<Option<Appended>, sqlx::Error> {
         let mut heads = self.heads_of(appends).await?;
-        let mut plan = Plan::new(appends.iter().copied(), &mut heads, false);
-        let others = !plan.late.is_empty() || !plan.misuse.is_empty() || !plan.mentions.is_empty();
-        if others || plan.done.is_empty() || !plan.is_messages_only() {
+        let plan = Plan::new(appends.iter().copied(), &mut heads, false);
+        let begins_channels = heads.next_channel != self.last_channel;
+        let others = begins_channels || !plan.late.is_empty() || !plan.misuse.is_empty();
+        if others || plan.done.is_empty() || !plan.is_plain() {
             return Ok(None);
         }
-        let channels = plan.take_channels();
-        let rows = (&*plan.keys, &*plan.messages, &*channels, &*plan.own_marks);
-        match messages::INSERT_MESSAGES_WITH_ALL
-            .commit(self.db, rows)
+        match messages::PLAIN_MESSAGES
+            .commit(self.db, &plan.messages)
             .await
         {
             Ok(()) => {}
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                self.db.execute(meta::ROLLBACK).await?;
+                // One statement has rolled back by itself; of several, the transaction is still open.
+                drop(self.db.execute(meta::ROLLBACK).await);
                 return Ok(None);
             }
             Err(error) => return Err(error),

@@ -211,10 +211,10 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether there is nothing but messages, and as many keys, channels and own marks as messages.
-    pub(super) fn is_messages_only(&self) -> bool {
-        let counts = [self.keys.len(), self.channels.len(), self.own_marks.len()];
-        counts == [self.messages.len(); 3]
+    /// Whether it is messages with keys, naming nobody, and nothing else.
+    pub(super) fn is_plain(&self) -> bool {
+        self.keys.len() == self.messages.len()
+            && self.mentions.is_empty()
             && self.events.is_empty()
             && self.states.is_empty()
             && self.members.is_empty()
