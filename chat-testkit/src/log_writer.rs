@@ -7,8 +7,8 @@ use chat_core::ports::{
     Append, AppendOutcome, AppendRecord, EntriesQuery, MessageStore, PageLimit, PortError, Retry,
 };
 use chat_core::proto::channel::{
-    Action, ChannelState, Context, Decision, Member, MemberChange, NewChannel, NewMessage, decide,
-    evolve, member_changes, needs, stamp, successor,
+    Action, ChannelState, Context, Decision, Member, NewChannel, NewMessage, decide, evolve,
+    member_changes, needs, stamp, successor,
 };
 use chat_core::proto::entry::{MemberRole, MembersChange, MetaChange};
 use chat_core::proto::{
@@ -449,7 +449,9 @@ impl Folded {
     fn fold(&mut self, record: Record) -> AppendRecord {
         let changes = member_changes(&self.state, &record.entry);
         evolve(&mut self.state, &record.entry, record.key.as_ref());
-        apply(&mut self.members, &changes);
+        changes
+            .iter()
+            .for_each(|change| change.apply_to(&mut self.members));
         if self.state.roster().is_none() && !self.state.is_large() {
             self.state.adopt_roster(self.members.clone());
         }
@@ -472,35 +474,6 @@ impl Folded {
             expected_head: self.state.head().seq,
             records,
             state,
-        }
-    }
-}
-
-/// Makes these changes in a map of members.
-pub fn apply(members: &mut BTreeMap<UserId, Member>, changes: &[MemberChange]) {
-    for change in changes {
-        match change {
-            MemberChange::Joined {
-                user,
-                role,
-                joined,
-                visible_from,
-            } => {
-                let member = Member {
-                    role: *role,
-                    joined: *joined,
-                    visible_from: *visible_from,
-                };
-                members.insert(user.clone(), member);
-            }
-            MemberChange::Left { user } => {
-                members.remove(user);
-            }
-            MemberChange::Role { user, role } => {
-                if let Some(member) = members.get_mut(user) {
-                    member.role = *role;
-                }
-            }
         }
     }
 }

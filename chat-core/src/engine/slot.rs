@@ -41,28 +41,8 @@ impl Folded {
     /// Keeps looked-up memberships in step with an entry.
     pub(super) fn apply(&mut self, changes: &[MemberChange]) {
         for change in changes {
-            let Some(known) = self.known.get_mut(change.user()) else {
-                continue;
-            };
-            match change {
-                MemberChange::Joined {
-                    role,
-                    joined,
-                    visible_from,
-                    ..
-                } => {
-                    *known = Some(Member {
-                        role: *role,
-                        joined: *joined,
-                        visible_from: *visible_from,
-                    });
-                }
-                MemberChange::Left { .. } => *known = None,
-                MemberChange::Role { role, .. } => {
-                    if let Some(member) = known {
-                        member.role = *role;
-                    }
-                }
+            if let Some(known) = self.known.get_mut(change.user()) {
+                *known = change.applied_to(*known);
             }
         }
     }

@@ -88,31 +88,14 @@ impl Log {
     }
 
     fn change_member(&mut self, change: &MemberChange, head: Head) {
+        change.apply_to(&mut self.members);
         match change {
-            MemberChange::Joined {
-                user,
-                role,
-                joined,
-                visible_from,
-            } => {
-                let member = Member {
-                    role: *role,
-                    joined: *joined,
-                    visible_from: *visible_from,
-                };
-                self.members.insert(user.clone(), member);
+            MemberChange::Joined { user, .. } => {
                 let row = self.marks.entry(user.clone()).or_default();
                 row.mark.read = row.mark.read.max(head);
             }
-            MemberChange::Left { user } => {
-                self.members.remove(user);
-                self.marks.remove(user);
-            }
-            MemberChange::Role { user, role } => {
-                if let Some(member) = self.members.get_mut(user) {
-                    member.role = *role;
-                }
-            }
+            MemberChange::Left { user } => drop(self.marks.remove(user)),
+            MemberChange::Role { .. } => {}
         }
     }
 

@@ -114,40 +114,20 @@ impl Roster {
 
     fn apply_one(&mut self, change: &MemberChange) {
         match change {
-            MemberChange::Joined {
-                user,
-                role,
-                joined,
-                visible_from,
-            } => {
+            MemberChange::Joined { user, role, .. } => {
                 self.count = self.count.saturating_add(1);
                 self.note_role(user, *role);
-                if let Some(members) = &mut self.members {
-                    let member = Member {
-                        role: *role,
-                        joined: *joined,
-                        visible_from: *visible_from,
-                    };
-                    Arc::make_mut(members).insert(user.clone(), member);
-                }
             }
             MemberChange::Left { user } => {
                 self.count = self.count.saturating_sub(1);
                 if self.privileged.contains_key(user) {
                     Arc::make_mut(&mut self.privileged).remove(user);
                 }
-                if let Some(members) = &mut self.members {
-                    Arc::make_mut(members).remove(user);
-                }
             }
-            MemberChange::Role { user, role } => {
-                self.note_role(user, *role);
-                if let Some(members) = &mut self.members
-                    && let Some(member) = Arc::make_mut(members).get_mut(user)
-                {
-                    member.role = *role;
-                }
-            }
+            MemberChange::Role { user, role } => self.note_role(user, *role),
+        }
+        if let Some(members) = &mut self.members {
+            change.apply_to(Arc::make_mut(members));
         }
     }
 

@@ -1,7 +1,8 @@
 //! What an entry changes in the rows that stores keep beside the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::roster::Member;
 use super::state::ChannelState;
 use crate::entry::{Created, Entry, EntryKind, History, MemberRole, MembersChange, Role};
 use crate::id::{Seq, UserId};
@@ -39,6 +40,35 @@ impl MemberChange {
     pub fn user(&self) -> &UserId {
         match self {
             Self::Joined { user, .. } | Self::Left { user } | Self::Role { user, .. } => user,
+        }
+    }
+
+    /// The user's membership behind this change, on top of `before`.
+    pub fn applied_to(&self, before: Option<Member>) -> Option<Member> {
+        match self {
+            Self::Joined {
+                role,
+                joined,
+                visible_from,
+                ..
+            } => Some(Member {
+                role: *role,
+                joined: *joined,
+                visible_from: *visible_from,
+            }),
+            Self::Left { .. } => None,
+            Self::Role { role, .. } => before.map(|member| Member {
+                role: *role,
+                ..member
+            }),
+        }
+    }
+
+    /// Makes this change in a map of members.
+    pub fn apply_to(&self, members: &mut BTreeMap<UserId, Member>) {
+        match self.applied_to(members.get(self.user()).copied()) {
+            Some(member) => drop(members.insert(self.user().clone(), member)),
+            None => drop(members.remove(self.user())),
         }
     }
 }

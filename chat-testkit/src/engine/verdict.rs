@@ -190,23 +190,10 @@ impl Memberships {
 
     fn apply(&mut self, change: &MemberChange, seq: Seq) {
         let ranges = self.ranges.entry(change.user().clone()).or_default();
+        change.apply_to(&mut self.now);
         match change {
-            MemberChange::Joined {
-                user,
-                role,
-                joined,
-                visible_from,
-            } => {
-                let member = Member {
-                    role: *role,
-                    joined: *joined,
-                    visible_from: *visible_from,
-                };
-                self.now.insert(user.clone(), member);
-                ranges.push((*visible_from, None));
-            }
-            MemberChange::Left { user } => {
-                self.now.remove(user);
+            MemberChange::Joined { visible_from, .. } => ranges.push((*visible_from, None)),
+            MemberChange::Left { .. } => {
                 if let Some(last) = ranges.last_mut() {
                     last.1 = Some(seq);
                 }

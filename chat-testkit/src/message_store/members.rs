@@ -8,7 +8,7 @@ use chat_core::proto::channel::{ChannelState, Member, evolve, member_changes, su
 use chat_core::proto::{ChannelId, Entry, History, Role, Seq, UserId};
 
 use crate::factory::Opened;
-use crate::log_writer::{LogWriter, apply};
+use crate::log_writer::LogWriter;
 use crate::names::{fresh_user, fresh_users};
 
 /// More members than a channel whose members the fold knows.
@@ -222,7 +222,7 @@ fn catch_up(rows: &mut BTreeMap<UserId, Member>, channel: ChannelId, log: &[Entr
         let changes = member_changes(&state, entry);
         evolve(&mut state, entry, None);
         if entry.seq > through {
-            apply(rows, &changes);
+            changes.iter().for_each(|change| change.apply_to(rows));
         }
     }
 }
