@@ -24,14 +24,18 @@ pub trait Layer: Send + Sync + 'static {
         call: impl Future<Output = Result<T, PortError>> + Send,
     ) -> impl Future<Output = Result<T, PortError>> + Send;
 
-    /// Around an append, which a layer may also put off.
+    /// Around an append, which a layer may also put off; else as around any write.
     fn append(
         &self,
         op: &'static str,
         store: &Arc<dyn MessageStore>,
         append: Append,
-    ) -> impl Future<Output = Result<AppendOutcome, PortError>> + Send;
+    ) -> impl Future<Output = Result<AppendOutcome, PortError>> + Send {
+        self.write(op, store.append(append))
+    }
 
-    /// Around the envelopes that reach a node.
-    fn feed(&self, feed: RouterFeed) -> RouterFeed;
+    /// Around the envelopes that reach a node; else nothing.
+    fn feed(&self, feed: RouterFeed) -> RouterFeed {
+        feed
+    }
 }

@@ -7,7 +7,7 @@ use metrics::histogram;
 use tokio::time::Instant;
 
 use super::{Decorated, Layer};
-use crate::ports::{Append, AppendOutcome, MessageStore, PortError, PortErrorKind, RouterFeed};
+use crate::ports::{PortError, PortErrorKind};
 
 /// A port whose calls are measured in the histogram `chat_port_seconds` with the labels `port`, `op` and `outcome`.
 /// A call whose future is dropped before it ends leaves no measurement: a time limit belongs inside.
@@ -68,19 +68,6 @@ impl Layer for MetricsLayer {
         call: impl Future<Output = Result<T, PortError>> + Send,
     ) -> Result<T, PortError> {
         self.measured(op, call).await
-    }
-
-    async fn append(
-        &self,
-        op: &'static str,
-        store: &Arc<dyn MessageStore>,
-        append: Append,
-    ) -> Result<AppendOutcome, PortError> {
-        self.measured(op, store.append(append)).await
-    }
-
-    fn feed(&self, feed: RouterFeed) -> RouterFeed {
-        feed
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Decorated, Layer};
-use crate::ports::{
-    Append, AppendOutcome, MessageStore, PortError, PortErrorKind, Retry, RouterFeed,
-};
+use crate::ports::{PortError, PortErrorKind, Retry};
 
 /// A port whose calls end within a limit, with `Timeout` if need be: `Safe` for a read, `Unknown` for a write.
 ///
@@ -58,19 +56,6 @@ impl Layer for TimeoutLayer {
         call: impl Future<Output = Result<T, PortError>> + Send,
     ) -> Result<T, PortError> {
         self.limited(op, Retry::Unknown, call).await
-    }
-
-    async fn append(
-        &self,
-        op: &'static str,
-        store: &Arc<dyn MessageStore>,
-        append: Append,
-    ) -> Result<AppendOutcome, PortError> {
-        self.write(op, store.append(append)).await
-    }
-
-    fn feed(&self, feed: RouterFeed) -> RouterFeed {
-        feed
     }
 }
 

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chat_core::decorators::{Decorated, Layer};
-use chat_core::ports::{
-    Append, AppendOutcome, InboxStore, MessageStore, PortError, Router, RouterFeed,
-};
+use chat_core::ports::{InboxStore, MessageStore, PortError, Router};
 use chat_core::proto::wire::{Answer, ClientOp, Push, ServerFrame, SyncQuery};
 use chat_core::proto::{ClientId, DeviceId, NodeId, Seq};
 use chat_core::{Caller, Draft, Engine, NewChannel, Outgoing};
@@ -103,19 +101,6 @@ impl Layer for GateLayer {
         call: impl Future<Output = Result<T, PortError>> + Send,
     ) -> Result<T, PortError> {
         self.read(op, call).await
-    }
-
-    async fn append(
-        &self,
-        op: &'static str,
-        store: &Arc<dyn MessageStore>,
-        append: Append,
-    ) -> Result<AppendOutcome, PortError> {
-        self.read(op, store.append(append)).await
-    }
-
-    fn feed(&self, feed: RouterFeed) -> RouterFeed {
-        feed
     }
 }
 
