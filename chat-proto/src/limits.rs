@@ -87,3 +87,8 @@ impl Default for Limits {
         }
     }
 }
+
+const _: () = assert!(
+    Limits::SNAPSHOT_AGE_ENTRIES_MAX >= Limits::RECENT_KEYS_MAX,
+    "a fold remembers keys of its snapshot's tail"
+);

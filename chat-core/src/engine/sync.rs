@@ -1,12 +1,10 @@
 //! Which of a user's channels changed, for a client that says what it holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_proto::channel::unread;
 use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
-use chat_proto::{
-    Body, ChannelId, ChannelType, Entry, EntryKind, Limits, Rejection, Seq, Timestamp,
-};
+use chat_proto::{Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp};
 
 use super::engine::Engine;
 use crate::caller::Caller;
@@ -46,8 +44,20 @@ impl Engine {
         // Taken before the first row is read, so that what changes meanwhile is listed again next time.
         let next_since = page.map_or_else(|| self.now(), |page| page.since);
 
+        let overlap = self.inner.parts.settings.since_overlap.as_millis();
+        let overlap_ms = u64::try_from(overlap).unwrap_or(u64::MAX);
+        let since = since.map(|since| Timestamp(since.0.saturating_sub(overlap_ms)));
+
+        let asked: Vec<ChannelId> = cursors.keys().copied().collect();
+        let held = self.inner.parts.inbox.rows(&caller.user, &asked).await?;
+        let left = if page.is_none() {
+            self.left(caller, asked, &held, since).await?
+        } else {
+            Vec::new()
+        };
+        let behind = page.map(|page| page.behind);
         let rows = self
-            .changed_rows(caller, &cursors, since, page.map(|page| page.behind))
+            .changed_rows(caller, &cursors, held, since, behind)
             .await?;
         let more = rows.len() > self.limits().sync_channels_max;
         let rows: Vec<InboxRow> = rows
@@ -58,11 +68,6 @@ impl Engine {
             since: next_since,
             behind: row.position(),
         });
-        let left = if page.is_none() {
-            self.left(caller, &cursors, since).await?
-        } else {
-            Vec::new()
-        };
         let channels = self.summaries(rows, &cursors, query.entries).await?;
         Ok(SyncAnswer {
             channels,
@@ -75,18 +80,17 @@ impl Engine {
         })
     }
 
-    /// The channels in `cursors` that differ, whatever `since` says, and of the others those that changed after it; newest
-    /// activity first, one more than fits on a page.
+    /// Of the channels in `cursors`, which the caller is in with these rows, those that differ, whatever `since` says; of the
+    /// others those that changed after it; newest activity first, one more than fits on a page.
     async fn changed_rows(
         &self,
         caller: &Caller,
         cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
+        held: Vec<InboxRow>,
         since: Option<Timestamp>,
         behind: Option<InboxPosition>,
     ) -> Result<Vec<InboxRow>, Rejection> {
-        let inbox = &self.inner.parts.inbox;
-        let held: Vec<ChannelId> = cursors.keys().copied().collect();
-        let mut rows: Vec<InboxRow> = inbox.rows(&caller.user, &held).await?;
+        let mut rows = held;
         rows.retain(|row| {
             let differs = cursors
                 .get(&row.channel)
@@ -94,9 +98,6 @@ impl Engine {
             differs && behind.is_none_or(|behind| row.position().is_behind(behind))
         });
         let wanted = self.limits().sync_channels_max + 1;
-        let overlap_ms =
-            u64::try_from(self.inner.parts.settings.since_overlap.as_millis()).unwrap_or(u64::MAX);
-        let since = since.map(|since| Timestamp(since.0.saturating_sub(overlap_ms)));
         let mut from = behind;
         let mut others = 0;
         // Pages of the inbox until enough rows are not already in `cursors`.
@@ -107,7 +108,7 @@ impl Engine {
                 behind: from,
                 limit: wanted,
             };
-            let page = inbox.list(query).await?;
+            let page = self.inner.parts.inbox.list(query).await?;
             from = page.rows.last().map(InboxRow::position);
             let fresh = page
                 .rows
@@ -125,28 +126,19 @@ impl Engine {
         Ok(rows)
     }
 
+    /// Of the channels asked for, those that the caller has no row of, and of the others those that were left after `since`.
     async fn left(
         &self,
         caller: &Caller,
-        cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
+        asked: Vec<ChannelId>,
+        held: &[InboxRow],
         since: Option<Timestamp>,
     ) -> Result<Vec<ChannelId>, Rejection> {
-        let held: Vec<ChannelId> = cursors.keys().copied().collect();
-        let inbox = &self.inner.parts.inbox;
-        let still: Vec<ChannelId> = inbox
-            .rows(&caller.user, &held)
-            .await?
-            .into_iter()
-            .map(|row| row.channel)
-            .collect();
-        let mut left: Vec<ChannelId> = held
-            .into_iter()
-            .filter(|channel| !still.contains(channel))
-            .collect();
+        let still: BTreeSet<ChannelId> = held.iter().map(|row| row.channel).collect();
+        let mut left = asked;
+        left.retain(|channel| !still.contains(channel));
         if let Some(since) = since {
-            let overlap_ms = u64::try_from(self.inner.parts.settings.since_overlap.as_millis())
-                .unwrap_or(u64::MAX);
-            let since = Timestamp(since.0.saturating_sub(overlap_ms));
+            let inbox = &self.inner.parts.inbox;
             let recent = inbox.left(&caller.user, since, LEFT_MAX).await?;
             left.extend(recent.into_iter().map(|left| left.channel));
         }
@@ -312,8 +304,3 @@ fn preview(mut entry: Entry, bytes_max: usize) -> Entry {
     }
     entry
 }
-
-const _: () = assert!(
-    Limits::SNAPSHOT_AGE_ENTRIES_MAX >= Limits::RECENT_KEYS_MAX,
-    "a fold remembers keys of its snapshot's tail"
-);
