@@ -1,6 +1,6 @@
 //! What an embedding program says to the engine.
 
-use chat_proto::wire::Target;
+use chat_proto::wire::{SendMessage, Target};
 use chat_proto::{
     Body, ChannelId, ChannelType, ClientId, History, MessageId, Ordinal, Seq, Timestamp, UserId,
 };
@@ -10,13 +10,7 @@ use uuid::Uuid;
 /// A message to send. Its key is drawn here, so that sending the same draft again never stores it twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    pub(crate) to: Target,
-    pub(crate) client_id: ClientId,
-    pub(crate) after: Seq,
-    pub(crate) body: Body,
-    pub(crate) reply_to: Option<Seq>,
-    pub(crate) thread: Option<Seq>,
-    pub(crate) mentions: Vec<UserId>,
+    pub(crate) message: SendMessage,
 }
 
 impl Draft {
@@ -33,47 +27,50 @@ impl Draft {
     /// Any body to any target.
     pub fn new(to: Target, body: Body) -> Self {
         Self {
-            to,
-            client_id: ClientId::from_uuid(Uuid::new_v4()),
-            after: Seq(0),
-            body,
-            reply_to: None,
-            thread: None,
-            mentions: Vec::new(),
+            message: SendMessage {
+                to,
+                client_id: ClientId::from_uuid(Uuid::new_v4()),
+                after: None,
+                retry: false,
+                body,
+                reply_to: None,
+                thread: None,
+                mentions: Vec::new(),
+            },
         }
     }
 
     /// The same with a key of the caller's own, as one that it stored before sending.
     #[must_use]
     pub fn client_id(mut self, client_id: ClientId) -> Self {
-        self.client_id = client_id;
+        self.message.client_id = client_id;
         self
     }
 
     /// The same as an answer to a message.
     #[must_use]
     pub fn reply_to(mut self, seq: Seq) -> Self {
-        self.reply_to = Some(seq);
+        self.message.reply_to = Some(seq);
         self
     }
 
     /// The same in a message's thread.
     #[must_use]
     pub fn thread(mut self, seq: Seq) -> Self {
-        self.thread = Some(seq);
+        self.message.thread = Some(seq);
         self
     }
 
     /// The same, addressing these members.
     #[must_use]
     pub fn mentions(mut self, mentions: Vec<UserId>) -> Self {
-        self.mentions = mentions;
+        self.message.mentions = mentions;
         self
     }
 
     /// The key.
     pub fn key(&self) -> ClientId {
-        self.client_id
+        self.message.client_id
     }
 }
 

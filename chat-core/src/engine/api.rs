@@ -13,6 +13,9 @@ use crate::caller::Caller;
 use crate::draft::{Draft, NewChannel, Receipt};
 use crate::ports::{Device, MembersQuery, Profile};
 
+/// What a command that is not a message counts in a queue: what it names is bounded in number, and a rough size will do.
+const COMMAND_BYTES: usize = 4_096;
+
 /// A part of a channel's members, ascending by user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberList {
@@ -39,7 +42,8 @@ impl Engine {
     /// # Cancellation
     /// A message that was taken goes on: dropping the future only means not hearing of it.
     pub async fn send(&self, from: &UserId, draft: Draft) -> Result<Receipt, Rejection> {
-        self.send_as(&Caller::user(from.clone()), draft).await
+        self.send_as(&Caller::user(from.clone()), draft.message)
+            .await
     }
 
     /// The embedding program's own voice.
@@ -64,7 +68,7 @@ impl Engine {
             None => ChannelId::created(&caller.user, channel.client_id),
         };
         let action = Action::Create(channel.inner);
-        self.command(id, caller, Some(channel.client_id), Seq(0), action)
+        self.command(id, caller, Some(channel.client_id), action)
             .await
     }
 
@@ -79,7 +83,7 @@ impl Engine {
         client_id: Option<ClientId>,
         change: MembersChange,
     ) -> Result<Receipt, Rejection> {
-        self.command(channel, caller, client_id, Seq(0), Action::Members(change))
+        self.command(channel, caller, client_id, Action::Members(change))
             .await
     }
 
@@ -94,7 +98,7 @@ impl Engine {
         client_id: Option<ClientId>,
         change: MetaChange,
     ) -> Result<Receipt, Rejection> {
-        self.command(channel, caller, client_id, Seq(0), Action::Meta(change))
+        self.command(channel, caller, client_id, Action::Meta(change))
             .await
     }
 
@@ -184,10 +188,7 @@ impl Engine {
         caller: &Caller,
         message: SendMessage,
     ) -> Result<Answer, Rejection> {
-        let (sender, receiver) = oneshot::channel();
-        let bytes = message.body.size_bytes();
-        self.submit_send(caller, message, Reply::waiter(sender), bytes);
-        wait(receiver).await.map(answer_of)
+        self.send_as(caller, message).await.map(answer_of)
     }
 
     /// Queues a message; the reply says what became of it.
@@ -226,49 +227,27 @@ impl Engine {
         );
     }
 
-    async fn send_as(&self, caller: &Caller, draft: Draft) -> Result<Receipt, Rejection> {
-        let (channel, direct_to) = match draft.to {
-            Target::User(user) => (ChannelId::direct(&caller.user, &user), Some(user)),
-            Target::Channel(channel) => (channel, None),
-        };
-        let Draft {
-            client_id,
-            after,
-            body,
-            reply_to,
-            thread,
-            mentions,
-            ..
-        } = draft;
-        let action = Action::Send(NewMessage {
-            direct_to,
-            body,
-            reply_to,
-            thread,
-            mentions,
-        });
-        self.command(channel, caller, Some(client_id), after, action)
-            .await
+    async fn send_as(&self, caller: &Caller, message: SendMessage) -> Result<Receipt, Rejection> {
+        let (sender, receiver) = oneshot::channel();
+        let bytes = message.body.size_bytes();
+        self.submit_send(caller, message, Reply::waiter(sender), bytes);
+        wait(receiver).await
     }
 
+    /// Queues a command that is not a message, and waits for what became of it.
     async fn command(
         &self,
         channel: ChannelId,
         caller: &Caller,
         client_id: Option<ClientId>,
-        after: Seq,
         action: Action,
     ) -> Result<Receipt, Rejection> {
         let (sender, receiver) = oneshot::channel();
-        let bytes = match &action {
-            Action::Send(message) => message.body.size_bytes(),
-            // What names users is bounded in number; a rough size will do.
-            _ => 4_096,
-        };
         let command = command_of(caller, client_id, action);
+        let reply = Reply::waiter(sender);
         self.submit(
             channel,
-            Submission::new(command, after, bytes, Reply::waiter(sender)),
+            Submission::new(command, Seq(0), COMMAND_BYTES, reply),
         );
         wait(receiver).await
     }
@@ -293,7 +272,7 @@ impl System {
     /// # Errors
     /// As there.
     pub async fn send(&self, draft: Draft) -> Result<Receipt, Rejection> {
-        self.engine.send_as(&self.caller, draft).await
+        self.engine.send_as(&self.caller, draft.message).await
     }
 
     /// Changes members; see [`Engine::change_members`].

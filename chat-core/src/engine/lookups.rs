@@ -7,7 +7,6 @@ use chat_proto::{Rejection, Seq, UserId};
 
 use super::engine::Inner;
 use super::plan::Plan;
-use crate::ports::{EntriesQuery, PageLimit};
 
 /// Whether a decision can be made now.
 pub(super) enum Looked<'a> {
@@ -90,19 +89,8 @@ impl Inner {
         if let Some(planned) = plan.record_at(seq) {
             return Ok(planned.entry.kind.is_message());
         }
-        let query = EntriesQuery {
-            channel: plan.draft.state.id(),
-            after: seq.previous(),
-            limit: PageLimit {
-                entries: 1,
-                bytes: 1,
-            },
-        };
-        let page = self.parts.messages.entries(query).await?;
-        Ok(page
-            .entries
-            .first()
-            .is_some_and(|entry| entry.seq == seq && entry.kind.is_message()))
+        let entry = self.entry_at(plan.draft.state.id(), seq).await?;
+        Ok(entry.is_some_and(|entry| entry.kind.is_message()))
     }
 
     /// Adds these users' memberships to what is known; false when the rows are ahead of the fold.

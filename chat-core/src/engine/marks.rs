@@ -5,7 +5,7 @@ use chat_proto::{ChannelType, Head, Rejection, UserId};
 
 use super::engine::{Engine, Inner};
 use crate::caller::Caller;
-use crate::ports::{EntriesQuery, InboxRow, MarkKind, MarkRise, PageLimit, Payload};
+use crate::ports::{InboxRow, MarkKind, MarkRise, Payload};
 
 impl Engine {
     /// Raises the caller's mark to an entry; beyond the head means the head, and a mark never goes back.
@@ -49,19 +49,8 @@ impl Inner {
             // Nothing that the caller could have read: their mark stays where it is.
             return Ok(Head::EMPTY);
         }
-        let query = EntriesQuery {
-            channel: mark.channel,
-            after: mark.seq.previous(),
-            limit: PageLimit {
-                entries: 1,
-                bytes: 1,
-            },
-        };
-        let page = self.parts.messages.entries(query).await?;
-        Ok(page
-            .entries
-            .first()
-            .map_or(page.head, chat_proto::Entry::head))
+        let entry = self.entry_at(mark.channel, mark.seq).await?;
+        Ok(entry.map_or(row.head, |entry| entry.head()))
     }
 
     async fn tell_mark(

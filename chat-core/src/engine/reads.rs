@@ -11,7 +11,7 @@ use super::engine::{Engine, Inner};
 use crate::caller::Caller;
 use crate::ports::{
     EntriesQuery, InboxRow, MarkKind, MembersQuery, MessagesPage, MessagesQuery, Operation,
-    PageLimit, Payload, Verdict,
+    PageLimit, Payload, PortError, Verdict,
 };
 
 impl Engine {
@@ -223,6 +223,24 @@ impl Inner {
             .await
             .ok()?;
         (!page.more).then(|| page.members.into_iter().map(|(user, _)| user).collect())
+    }
+
+    /// The entry at this place, if the log has it.
+    pub(super) async fn entry_at(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+    ) -> Result<Option<Entry>, PortError> {
+        let query = EntriesQuery {
+            channel,
+            after: seq.previous(),
+            limit: PageLimit {
+                entries: 1,
+                bytes: 1,
+            },
+        };
+        let page = self.parts.messages.entries(query).await?;
+        Ok(page.entries.into_iter().find(|entry| entry.seq == seq))
     }
 
     pub(super) fn page_size(&self, asked: Option<u32>, default: usize) -> Result<usize, Rejection> {
