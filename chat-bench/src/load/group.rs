@@ -6,12 +6,12 @@ use std::time::Duration;
 use chat_proto::{ChannelId, ClientId};
 use clap::Args;
 use serde_json::json;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use super::pairs::unless_failed;
 use super::peer::{Caller, Peer, To, callers, connect_all};
+use super::run::{on_fresh_server, unless_failed};
 use super::tally::Tally;
 use crate::error::Error;
 use crate::figures::{Figures, Report};
@@ -54,14 +54,12 @@ impl GroupArgs {
     ) -> Result<Report, Error> {
         let mut runs = Vec::new();
         for _ in 0..self.runs {
-            let signer = Signer::random();
-            let server = ServerProcess::start(server(&signer)?).await?;
             runs.push(
-                LocalSet::new()
-                    .run_until(self.measure(&signer, &server))
-                    .await?,
+                on_fresh_server(&server, async |signer, server| {
+                    self.measure(signer, server).await
+                })
+                .await?,
             );
-            server.stop().await?;
         }
         Ok(Report {
             command: self.command(),

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep};
 
 use super::peer::{callers, connect_all};
+use super::run::on_fresh_server;
 use crate::cpu::{cpu_time, resident_bytes};
 use crate::error::Error;
 use crate::figures::{Figures, Report};
@@ -55,12 +56,10 @@ impl IdleArgs {
         server: impl Fn(&Signer) -> Result<ServerOptions, Error>,
     ) -> Result<Report, Error> {
         check_open_files(self.connections + FIRST_CONNECTIONS)?;
-        let signer = Signer::random();
-        let server = ServerProcess::start(server(&signer)?).await?;
-        let figures = LocalSet::new()
-            .run_until(self.measure(&signer, &server))
-            .await?;
-        server.stop().await?;
+        let figures = on_fresh_server(&server, async |signer, server| {
+            self.measure(signer, server).await
+        })
+        .await?;
         Ok(Report {
             command: self.command(),
             runs: vec![figures],

@@ -4,6 +4,7 @@ mod group;
 mod idle;
 mod pairs;
 mod peer;
+mod run;
 mod tally;
 
 pub(crate) use group::GroupArgs;

@@ -4,10 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::peer::{Peer, To, callers, connect_all};
+use super::run::{on_fresh_server, unless_failed};
 use super::tally::Tally;
 use crate::error::Error;
 use crate::figures::{Figures, Report};
@@ -51,14 +52,12 @@ impl PairsArgs {
     ) -> Result<Report, Error> {
         let mut runs = Vec::new();
         for _ in 0..self.runs {
-            let signer = Signer::random();
-            let server = ServerProcess::start(server(&signer)?).await?;
             runs.push(
-                LocalSet::new()
-                    .run_until(self.measure(&signer, &server))
-                    .await?,
+                on_fresh_server(&server, async |signer, server| {
+                    self.measure(signer, server).await
+                })
+                .await?,
             );
-            server.stop().await?;
         }
         Ok(Report {
             command: self.command(),
@@ -106,22 +105,6 @@ impl PairsArgs {
             "load pairs --pairs {} --seconds {} --warm-up-seconds {} --bytes {}{both}",
             self.pairs, self.seconds, self.warm_up_seconds, self.bytes
         )
-    }
-}
-
-/// Waits for `work`, and fails as soon as a peer does: a peer ends only by failing.
-pub(crate) async fn unless_failed<T>(
-    work: impl Future<Output = Result<T, Error>>,
-    peers: &mut JoinSet<Result<(), Error>>,
-) -> Result<T, Error> {
-    tokio::select! {
-        biased;
-        done = work => done,
-        Some(ended) = peers.join_next() => match ended {
-            Ok(Ok(())) => Err(Error::Invalid("a connection ended before the measurement did".to_owned())),
-            Ok(Err(error)) => Err(error),
-            Err(panic) => Err(Error::Invalid(format!("a connection's task failed: {panic}"))),
-        },
     }
 }
 
