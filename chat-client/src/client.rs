@@ -168,6 +168,10 @@ impl Client {
             | Answer::Sync(_)
             | Answer::Send(_)
             | Answer::Pull(_)
+            | Answer::Change(_)
+            | Answer::Prefs(_)
+            | Answer::Receipts(_)
+            | Answer::Watch(_)
             | Answer::Done => Err(RequestError::Disconnected),
         }
     }
@@ -183,6 +187,10 @@ impl Client {
             | Answer::Sync(_)
             | Answer::Send(_)
             | Answer::History(_)
+            | Answer::Change(_)
+            | Answer::Prefs(_)
+            | Answer::Receipts(_)
+            | Answer::Watch(_)
             | Answer::Done => Err(RequestError::Disconnected),
         }
     }
@@ -198,6 +206,10 @@ impl Client {
             | Answer::Send(_)
             | Answer::Pull(_)
             | Answer::History(_)
+            | Answer::Change(_)
+            | Answer::Prefs(_)
+            | Answer::Receipts(_)
+            | Answer::Watch(_)
             | Answer::Done => Err(RequestError::Disconnected),
         }
     }

@@ -1,7 +1,6 @@
 //! On whose behalf the engine acts.
 
-use chat_proto::wire::Target;
-use chat_proto::{ChannelId, DeviceId, UserId};
+use chat_proto::{DeviceId, UserId};
 
 /// An authenticated user, with the device if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +38,6 @@ impl Caller {
             user: name,
             device: None,
             system: true,
-        }
-    }
-
-    /// The channel that a target names when this caller names it.
-    pub(crate) fn channel_of(&self, target: &Target) -> ChannelId {
-        match target {
-            Target::User(user) => ChannelId::direct(&self.user, user),
-            Target::Channel(channel) => *channel,
         }
     }
 }

@@ -4,8 +4,9 @@
 //! Serde's own `flatten` gives up the number of fields, which MessagePack writes first, and so copies every such
 //! object once more. Here the number is known before anything is written.
 
-use serde::Serialize;
+use serde::de::Deserializer;
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Fields of an object that may hold others besides.
 pub(crate) trait Fields {
@@ -117,4 +118,11 @@ impl<A: Fields, B: Fields> Serialize for Joined<'_, A, B> {
         self.1.write(&mut map)?;
         map.end()
     }
+}
+
+/// Reads a field that may be left out: null is the same as absent.
+pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -16,6 +16,7 @@
 //! | [`id`] | newtypes for every id, sequence number and point in time |
 //! | [`body`], [`entry`] | what a log holds |
 //! | [`channel`] | every rule of chat: `decide`, `evolve`, who may what |
+//! | [`people`] | contacts, presence, and what a user sets for themselves |
 //! | [`wire`] | frames of the protocol, as JSON and MessagePack |
 //! | [`sync`] | what a client must do to miss nothing and show nothing twice |
 //! | [`limits`], [`rejection`] | the bounds, and the codes with which they answer |
@@ -26,6 +27,7 @@ pub mod entry;
 mod flat;
 pub mod id;
 pub mod limits;
+pub mod people;
 pub mod rejection;
 pub mod sync;
 pub mod wire;

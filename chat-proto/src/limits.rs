@@ -45,6 +45,8 @@ pub struct Limits {
     pub external_id_bytes_max: usize,
     /// Bytes of the newest message's copy in a summary.
     pub preview_bytes_max: usize,
+    /// Unicode scalar values of what a user says beside their status.
+    pub status_chars_max: usize,
 }
 
 impl Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             title_chars_max: 500,
             external_id_bytes_max: 200,
             preview_bytes_max: 1024,
+            status_chars_max: 100,
         }
     }
 }

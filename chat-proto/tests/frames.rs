@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_proto::entry::{Created, MemberRole, MembersChange, Message, MetaChange};
+use chat_proto::people::*;
 use chat_proto::wire::*;
 use chat_proto::*;
 use proptest::collection::{btree_map, vec};
@@ -26,11 +27,46 @@ proptest! {
         for format in Format::ALL {
             let decoded = decode_op(format, &encode_client(format, &frame));
             match &frame {
-                ClientFrame::Command { .. } | ClientFrame::Typing(_) => prop_assert_eq!(decoded, Ok(frame.clone())),
-                ClientFrame::Hello { .. } | ClientFrame::Ping => {
+                ClientFrame::Hello { .. }
+                | ClientFrame::Ping
+                | ClientFrame::Command {
+                    op: ClientOp::Watch(_),
+                    ..
+                } => {
                     prop_assert_eq!(decoded.map_err(|rejection| rejection.code), Err(Code::BadRequest));
                 }
+                ClientFrame::Command { .. } | ClientFrame::Typing(_) => {
+                    prop_assert_eq!(decoded, Ok(frame.clone()));
+                }
             }
+        }
+    }
+
+    #[test]
+    fn what_becomes_an_entry_is_a_command_of_its_channel(op in client_op(), sender in user()) {
+        let command = op.command_channel(&sender);
+        match op {
+            ClientOp::Send(message) => {
+                let channel = match &message.to {
+                    Target::User(user) => ChannelId::direct(user, &sender),
+                    Target::Channel(channel) => *channel,
+                };
+                prop_assert_eq!(command, Some((channel, message.client_id)));
+            }
+            ClientOp::Edit(edit) => prop_assert_eq!(command, Some((edit.channel, edit.client_id))),
+            ClientOp::Delete(delete) => prop_assert_eq!(command, Some((delete.channel, delete.client_id))),
+            ClientOp::React(react) => prop_assert_eq!(command, Some((react.channel, react.client_id))),
+            ClientOp::Pin(pin) => prop_assert_eq!(command, Some((pin.channel, pin.client_id))),
+            ClientOp::Sync(_)
+            | ClientOp::Pull(_)
+            | ClientOp::History(_)
+            | ClientOp::Read(_)
+            | ClientOp::Delivered(_)
+            | ClientOp::Prefs(_)
+            | ClientOp::Receipts(_)
+            | ClientOp::Watch(_)
+            | ClientOp::Unwatch(_)
+            | ClientOp::Status(_) => prop_assert_eq!(command, None),
         }
     }
 
@@ -93,7 +129,7 @@ proptest! {
 /// Frames that are almost right, with the fields of the protocol at random types.
 fn loose_object() -> impl Strategy<Value = Map<String, Value>> {
     let op = prop_oneof![
-        8 => prop::sample::select(vec!["hello", "sync", "send", "pull", "history", "read", "delivered", "typing", "ping", "edit", "shout"])
+        8 => prop::sample::select(vec!["hello", "sync", "send", "pull", "history", "read", "delivered", "typing", "ping", "edit", "delete", "react", "pin", "prefs", "receipts", "watch", "unwatch", "status", "shout"])
             .prop_map(Value::from),
         1 => json_value(),
     ];
@@ -114,6 +150,16 @@ fn loose_object() -> impl Strategy<Value = Map<String, Value>> {
         "limit",
         "channel",
         "seq",
+        "emoji",
+        "remove",
+        "retry",
+        "draft",
+        "archived",
+        "mute_until_ms",
+        "users",
+        "contacts",
+        "state",
+        "text",
         "x",
     ]);
     let value = prop_oneof![
@@ -176,6 +222,10 @@ fn says_the_same(sent: &ServerFrame, received: &ReceivedFrame) -> bool {
                 Answer::Send(_) => raw.read().map(Answer::Send),
                 Answer::Pull(_) => raw.read().map(Answer::Pull),
                 Answer::History(_) => raw.read().map(Answer::History),
+                Answer::Change(_) => raw.read().map(Answer::Change),
+                Answer::Prefs(_) => raw.read().map(Answer::Prefs),
+                Answer::Receipts(_) => raw.read().map(Answer::Receipts),
+                Answer::Watch(_) => raw.read().map(Answer::Watch),
                 Answer::Done => Ok(Answer::Done),
             };
             id == same && read.as_ref() == Ok(answer)
@@ -304,25 +354,165 @@ fn client_op() -> impl Strategy<Value = ClientOp> {
     ];
     let mark = || (channel(), seq()).prop_map(|(channel, seq)| Mark { channel, seq });
     prop_oneof![
-        sync.prop_map(ClientOp::Sync),
-        send.prop_map(ClientOp::Send),
-        (channel(), seq(), of(any::<u32>())).prop_map(|(channel, after, limit)| ClientOp::Pull(
+        1 => sync.prop_map(ClientOp::Sync),
+        1 => send.prop_map(ClientOp::Send),
+        1 => (channel(), seq(), of(any::<u32>())).prop_map(|(channel, after, limit)| ClientOp::Pull(
             PullQuery {
                 channel,
                 after,
                 limit
             }
         )),
-        (channel(), anchor, of(any::<u32>())).prop_map(|(channel, anchor, limit)| {
+        1 => (channel(), anchor, of(any::<u32>())).prop_map(|(channel, anchor, limit)| {
             ClientOp::History(HistoryQuery {
                 channel,
                 anchor,
                 limit,
             })
         }),
-        mark().prop_map(ClientOp::Read),
-        mark().prop_map(ClientOp::Delivered),
+        1 => mark().prop_map(ClientOp::Read),
+        1 => mark().prop_map(ClientOp::Delivered),
+        4 => change_op(),
+        4 => people_op(),
     ]
+}
+
+fn change_op() -> impl Strategy<Value = ClientOp> {
+    let place = (
+        channel(),
+        seq(),
+        uuid().prop_map(ClientId::from_uuid),
+        of(seq()),
+        any::<bool>(),
+    );
+    let rest = (body(), any::<String>(), any::<bool>());
+    (0..4, place, rest).prop_map(
+        |(op, (channel, seq, client_id, after, retry), (body, emoji, remove))| match op {
+            0 => ClientOp::Edit(EditMessage {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                body,
+            }),
+            1 => ClientOp::Delete(DeleteMessage {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+            }),
+            2 => ClientOp::React(React {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                emoji,
+                remove,
+            }),
+            _ => ClientOp::Pin(Pin {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                remove,
+            }),
+        },
+    )
+}
+
+fn people_op() -> impl Strategy<Value = ClientOp> {
+    let users = || vec(user(), 0..4);
+    let status = prop::sample::select(vec![
+        Status::Online,
+        Status::Away,
+        Status::Busy,
+        Status::Invisible,
+    ]);
+    let prefs =
+        prefs_change().prop_filter("of something", |change| change.prefs != Prefs::default());
+    prop_oneof![
+        prefs.prop_map(ClientOp::Prefs),
+        channel().prop_map(|channel| ClientOp::Receipts(ReceiptsQuery { channel })),
+        users().prop_map(|users| ClientOp::Watch(Watch::Users(users))),
+        Just(ClientOp::Watch(Watch::Contacts)),
+        users().prop_map(|users| ClientOp::Unwatch(Unwatch { users })),
+        (status, of(any::<String>()))
+            .prop_map(|(state, text)| ClientOp::Status(SetStatus { state, text })),
+    ]
+}
+
+fn prefs_change() -> impl Strategy<Value = PrefsChange> {
+    let prefs = (
+        of(any::<u64>().prop_map(Timestamp)),
+        of(any::<bool>()),
+        of(any::<bool>()),
+        of(any::<String>()),
+    )
+        .prop_map(|(mute_until_ms, archived, marked_unread, draft)| Prefs {
+            mute_until_ms,
+            archived,
+            marked_unread,
+            draft,
+        });
+    (channel(), prefs).prop_map(|(channel, prefs)| PrefsChange { channel, prefs })
+}
+
+fn user_entry() -> impl Strategy<Value = UserEntry> {
+    let text = || of(any::<String>());
+    let contact = of(prop::sample::select(vec![
+        ContactState::Asked,
+        ContactState::Asking,
+        ContactState::Contact,
+    ]));
+    let direct = of(prop::sample::select(vec![
+        DirectFrom::All,
+        DirectFrom::Contacts,
+    ]));
+    let kind = prop_oneof![
+        (user(), contact)
+            .prop_map(|(user, state)| UserEntryKind::Contact(ContactChange { user, state })),
+        (user(), any::<bool>())
+            .prop_map(|(user, removed)| UserEntryKind::Block(BlockChange { user, removed })),
+        (uuid(), text(), text(), any::<bool>()).prop_map(|(device, name, platform, removed)| {
+            UserEntryKind::Device(DeviceChange {
+                device: DeviceId::from_uuid(device),
+                name,
+                platform,
+                removed,
+            })
+        }),
+        prefs_change().prop_map(UserEntryKind::Prefs),
+        (text(), direct)
+            .prop_map(|(name, direct)| UserEntryKind::Profile(ProfileChange { name, direct })),
+        ("x_[a-z]{1,8}", unknown_fields())
+            .prop_map(|(kind, fields)| UserEntryKind::Unknown { kind, fields }),
+    ];
+    (seq(), any::<u64>(), kind).prop_map(|(seq, at, kind)| UserEntry {
+        seq,
+        at: Timestamp(at),
+        kind,
+    })
+}
+
+fn presence() -> impl Strategy<Value = Presence> {
+    let shown = prop::sample::select(vec![
+        Shown::Online,
+        Shown::Away,
+        Shown::Busy,
+        Shown::Offline,
+    ]);
+    (user(), shown, of(any::<String>()), of(any::<u64>())).prop_map(
+        |(user, state, text, last_seen_ms)| Presence {
+            user,
+            state,
+            text,
+            last_seen_ms: last_seen_ms.map(Timestamp),
+        },
+    )
 }
 
 fn server_frame() -> impl Strategy<Value = ServerFrame> {
@@ -372,6 +562,8 @@ fn push() -> impl Strategy<Value = Push> {
         heads.prop_map(Push::Heads),
         mark().prop_map(Push::Read),
         mark().prop_map(Push::Delivered),
+        user_entry().prop_map(|entry| Push::User(UserPush { entry })),
+        presence().prop_map(Push::Presence),
         (channel(), user()).prop_map(|(channel, user)| Push::Typing(TypingPush { channel, user })),
         (reason, any::<u64>(), of(any::<String>())).prop_map(
             |(reason, reconnect_after_ms, url)| {
@@ -412,12 +604,13 @@ fn answer() -> impl Strategy<Value = Answer> {
         any::<String>(),
         of(any::<String>()),
         any::<bool>(),
+        vec(user_entry(), 0..3),
     )
         .prop_map(
-            |(channels, left, user_seq, since, page, reset)| SyncAnswer {
+            |(channels, left, user_seq, since, page, reset, user_entries)| SyncAnswer {
                 channels,
                 left,
-                user_entries: Vec::new(),
+                user_entries,
                 user_seq,
                 since,
                 page,
@@ -442,9 +635,21 @@ fn answer() -> impl Strategy<Value = Answer> {
                 .collect()
         });
     let messages = vec(
-        (entry(), reactions).prop_map(|(entry, reactions)| HistoryMessage { entry, reactions }),
+        (entry(), reactions, any::<bool>(), any::<u64>()).prop_map(
+            |(entry, reactions, pinned, replies)| HistoryMessage {
+                entry,
+                reactions,
+                pinned,
+                replies,
+            },
+        ),
         0..3,
     );
+    let marks = (user(), seq(), of(seq())).prop_map(|(user, read, delivered)| MemberMarks {
+        user,
+        read,
+        delivered,
+    });
     prop_oneof![
         hello.prop_map(Answer::Hello),
         sync.prop_map(Answer::Sync),
@@ -461,6 +666,12 @@ fn answer() -> impl Strategy<Value = Answer> {
                 })
             }
         ),
+        (seq(), any::<bool>())
+            .prop_map(|(seq, duplicate)| Answer::Change(ChangeAnswer { seq, duplicate })),
+        seq().prop_map(|user_seq| Answer::Prefs(PrefsAnswer { user_seq })),
+        vec(marks, 0..4).prop_map(|marks| Answer::Receipts(ReceiptsAnswer { marks })),
+        (vec(presence(), 0..3), vec(user(), 0..3))
+            .prop_map(|(presence, refused)| Answer::Watch(WatchAnswer { presence, refused })),
         Just(Answer::Done),
     ]
 }
@@ -487,7 +698,7 @@ fn summary() -> impl Strategy<Value = Summary> {
         vec(entry(), 0..3),
         of((seq(), seq())),
     );
-    (names, numbers, rest).prop_map(|(names, numbers, rest)| {
+    (names, numbers, rest, prefs_change()).prop_map(|(names, numbers, rest, own)| {
         let (channel, channel_type, title, peer, role) = names;
         let (members, visible_from, head, read, unread, mentions) = numbers;
         let (last, data, entries, gap) = rest;
@@ -504,6 +715,10 @@ fn summary() -> impl Strategy<Value = Summary> {
             unread,
             mentions,
             last,
+            mute_until_ms: own.prefs.mute_until_ms,
+            archived: own.prefs.archived.unwrap_or_default(),
+            marked_unread: own.prefs.marked_unread.unwrap_or_default(),
+            draft: own.prefs.draft,
             data,
             entries,
             gap: gap.map(|(from, to)| Gap { from, to }),
@@ -583,17 +798,21 @@ fn kind() -> impl Strategy<Value = EntryKind> {
             data,
         },
     );
-    let fields = btree_map("y_[a-z]{1,8}", json_value(), 0..4).prop_map(|fields| {
-        let known = fields.into_iter().filter(|(_, value)| !value.is_null());
-        known.collect::<Map<String, Value>>()
-    });
     prop_oneof![
         4 => message.prop_map(EntryKind::Message),
         1 => created.prop_map(EntryKind::Created),
         1 => members.prop_map(EntryKind::Members),
         1 => meta.prop_map(EntryKind::Meta),
-        1 => ("x_[a-z]{1,8}", fields).prop_map(|(kind, fields)| EntryKind::Unknown { kind, fields }),
+        1 => ("x_[a-z]{1,8}", unknown_fields())
+            .prop_map(|(kind, fields)| EntryKind::Unknown { kind, fields }),
     ]
+}
+
+fn unknown_fields() -> impl Strategy<Value = Map<String, Value>> {
+    btree_map("y_[a-z]{1,8}", json_value(), 0..4).prop_map(|fields| {
+        let present = fields.into_iter().filter(|(_, value)| !value.is_null());
+        present.collect()
+    })
 }
 
 fn body() -> impl Strategy<Value = Body> {

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use chat_proto::entry::{Created, MemberRole, MembersChange, Message, MetaChange};
+use chat_proto::people::*;
 use chat_proto::wire::*;
 use chat_proto::*;
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,14 @@ fn every_code_kind_and_op_has_a_vector() {
             ClientFrame::Ping => "ping",
         })
         .collect();
-    assert_eq!(ops.len(), 9, "{ops:?}");
+    assert_eq!(ops.len(), 18, "{ops:?}");
+    let kinds: BTreeSet<String> = user_entries()
+        .iter()
+        .map(|(_, entry)| entry.kind.name().to_owned())
+        .collect();
+    for kind in ["contact", "block", "device", "prefs", "profile", "welcome"] {
+        assert!(kinds.contains(kind), "{kind}");
+    }
 }
 
 #[test]
@@ -248,6 +256,10 @@ fn answers(frame: &ServerFrame) -> Option<&'static str> {
             Answer::Send(_) => "send",
             Answer::Pull(_) => "pull",
             Answer::History(_) => "history",
+            Answer::Change(_) => "edit",
+            Answer::Prefs(_) => "prefs",
+            Answer::Receipts(_) => "receipts",
+            Answer::Watch(_) => "watch",
             Answer::Done => "read",
         }),
         ServerFrame::Error { .. } | ServerFrame::Pong | ServerFrame::Push(_) => None,
@@ -264,6 +276,10 @@ fn typed(received: ReceivedFrame, answers: Option<&str>) -> ServerFrame {
                 Some("send") => raw.read().map(Answer::Send),
                 Some("pull") => raw.read().map(Answer::Pull),
                 Some("history") => raw.read().map(Answer::History),
+                Some("edit") => raw.read().map(Answer::Change),
+                Some("prefs") => raw.read().map(Answer::Prefs),
+                Some("receipts") => raw.read().map(Answer::Receipts),
+                Some("watch") => raw.read().map(Answer::Watch),
                 Some("read") => Ok(Answer::Done),
                 other => panic!("an ok answers {other:?}"),
             };
@@ -340,7 +356,7 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
         scheme: CipherScheme::Mls,
         data: "AAECAw==".into(),
     };
-    vec![
+    let mut frames = vec![
         (
             "hello",
             ClientFrame::Hello {
@@ -466,7 +482,242 @@ fn client_frames() -> Vec<(&'static str, ClientFrame)> {
             ClientFrame::Typing(TypingIn { channel: channel() }),
         ),
         ("ping", ClientFrame::Ping),
+    ];
+    let later = change_ops().into_iter().chain(people_ops());
+    frames.extend(
+        (15..)
+            .zip(later)
+            .map(|(id, (name, op))| (name, command(id, op))),
+    );
+    frames
+}
+
+fn change_ops() -> Vec<(&'static str, ClientOp)> {
+    let edit = EditMessage {
+        channel: group(),
+        seq: Seq(2),
+        client_id: client_id(2),
+        after: None,
+        retry: false,
+        body: Body::text("hello, all"),
+    };
+    let delete = DeleteMessage {
+        channel: group(),
+        seq: Seq(2),
+        client_id: client_id(3),
+        after: None,
+        retry: false,
+    };
+    let react = React {
+        channel: group(),
+        seq: Seq(2),
+        client_id: client_id(4),
+        after: None,
+        retry: false,
+        emoji: "\u{1F44D}\u{1F3FD}".into(),
+        remove: false,
+    };
+    let pin = Pin {
+        channel: group(),
+        seq: Seq(2),
+        client_id: client_id(5),
+        after: None,
+        retry: false,
+        remove: false,
+    };
+    vec![
+        ("edit", ClientOp::Edit(edit.clone())),
+        (
+            "edit, once more",
+            ClientOp::Edit(EditMessage {
+                after: Some(Seq(41)),
+                retry: true,
+                ..edit
+            }),
+        ),
+        ("delete", ClientOp::Delete(delete)),
+        (
+            "delete, once more",
+            ClientOp::Delete(DeleteMessage {
+                after: Some(Seq(41)),
+                retry: true,
+                ..delete
+            }),
+        ),
+        ("react", ClientOp::React(react.clone())),
+        (
+            "react, taken away, once more",
+            ClientOp::React(React {
+                after: Some(Seq(41)),
+                retry: true,
+                remove: true,
+                ..react
+            }),
+        ),
+        ("pin", ClientOp::Pin(pin)),
+        (
+            "pin, taken away, once more",
+            ClientOp::Pin(Pin {
+                after: Some(Seq(41)),
+                retry: true,
+                remove: true,
+                ..pin
+            }),
+        ),
     ]
+}
+
+fn people_ops() -> Vec<(&'static str, ClientOp)> {
+    let prefs = |prefs| {
+        ClientOp::Prefs(PrefsChange {
+            channel: channel(),
+            prefs,
+        })
+    };
+    let status = |state, text: Option<&str>| {
+        ClientOp::Status(SetStatus {
+            state,
+            text: text.map(str::to_owned),
+        })
+    };
+    vec![
+        ("prefs, everything", prefs(all_prefs())),
+        (
+            "prefs, cleared",
+            prefs(Prefs {
+                mute_until_ms: Some(Timestamp(0)),
+                archived: Some(false),
+                marked_unread: Some(false),
+                draft: Some(String::new()),
+            }),
+        ),
+        (
+            "prefs, one of them",
+            prefs(Prefs {
+                archived: Some(true),
+                ..Prefs::default()
+            }),
+        ),
+        (
+            "receipts",
+            ClientOp::Receipts(ReceiptsQuery { channel: channel() }),
+        ),
+        (
+            "watch users",
+            ClientOp::Watch(Watch::Users(vec![user("bob"), user("carol")])),
+        ),
+        ("watch contacts", ClientOp::Watch(Watch::Contacts)),
+        (
+            "unwatch",
+            ClientOp::Unwatch(Unwatch {
+                users: vec![user("bob")],
+            }),
+        ),
+        ("status: online", status(Status::Online, None)),
+        (
+            "status: away, with a text",
+            status(Status::Away, Some("at lunch")),
+        ),
+        ("status: busy", status(Status::Busy, None)),
+        ("status: invisible", status(Status::Invisible, None)),
+    ]
+}
+
+fn all_prefs() -> Prefs {
+    Prefs {
+        mute_until_ms: Some(Timestamp(1_767_312_000_000)),
+        archived: Some(true),
+        marked_unread: Some(true),
+        draft: Some("half a sen".into()),
+    }
+}
+
+fn user_entries() -> Vec<(&'static str, UserEntry)> {
+    let contact = |state| {
+        UserEntryKind::Contact(ContactChange {
+            user: user("bob"),
+            state,
+        })
+    };
+    let block = |removed| {
+        UserEntryKind::Block(BlockChange {
+            user: user("bob"),
+            removed,
+        })
+    };
+    let device = DeviceChange {
+        device: "00000000-0000-4000-8000-00000000dddd"
+            .parse()
+            .expect("a UUID"),
+        name: Some("phone".into()),
+        platform: Some("android".into()),
+        removed: false,
+    };
+    let gone = DeviceChange {
+        name: None,
+        platform: None,
+        removed: true,
+        ..device.clone()
+    };
+    let profile = |direct, name: Option<&str>| {
+        UserEntryKind::Profile(ProfileChange {
+            name: name.map(str::to_owned),
+            direct: Some(direct),
+        })
+    };
+    let kinds = [
+        ("contact: asked", contact(Some(ContactState::Asked))),
+        ("contact: asking", contact(Some(ContactState::Asking))),
+        ("contact: contact", contact(Some(ContactState::Contact))),
+        ("contact, removed", contact(None)),
+        ("block", block(false)),
+        ("block, removed", block(true)),
+        ("device", UserEntryKind::Device(device)),
+        ("device, removed", UserEntryKind::Device(gone)),
+        (
+            "prefs",
+            UserEntryKind::Prefs(PrefsChange {
+                channel: channel(),
+                prefs: all_prefs(),
+            }),
+        ),
+        ("profile", profile(DirectFrom::Contacts, Some("Alice"))),
+        ("profile, one field", profile(DirectFrom::All, None)),
+        (
+            "unknown kind",
+            UserEntryKind::Unknown {
+                kind: "welcome".into(),
+                fields: object(json!({"data": "AAEC"})),
+            },
+        ),
+    ];
+    (1..)
+        .zip(kinds)
+        .map(|(seq, (name, kind))| {
+            let entry = UserEntry {
+                seq: Seq(seq),
+                at: Timestamp(1_767_225_600_000 + seq),
+                kind,
+            };
+            (name, entry)
+        })
+        .collect()
+}
+
+fn presence(state: Shown) -> Presence {
+    Presence {
+        user: user("bob"),
+        state,
+        text: None,
+        last_seen_ms: None,
+    }
+}
+
+fn offline() -> Presence {
+    Presence {
+        last_seen_ms: Some(Timestamp(1_767_225_600_000)),
+        ..presence(Shown::Offline)
+    }
 }
 
 fn epoch() -> Epoch {
@@ -591,6 +842,10 @@ fn server_frames() -> Vec<(String, ServerFrame)> {
         });
         frames.push((format!("entry: {name}"), ServerFrame::Push(push)));
     }
+    for (name, entry) in user_entries() {
+        let push = Push::User(UserPush { entry });
+        frames.push((format!("user: {name}"), ServerFrame::Push(push)));
+    }
     for (name, push) in pushes() {
         frames.push((name.to_owned(), ServerFrame::Push(push)));
     }
@@ -623,6 +878,16 @@ fn pushes() -> Vec<(&'static str, Push)> {
         ),
         ("read", Push::Read(mark.clone())),
         ("delivered", Push::Delivered(mark)),
+        ("presence: online", Push::Presence(presence(Shown::Online))),
+        (
+            "presence: away, with a text",
+            Push::Presence(Presence {
+                text: Some("at lunch".into()),
+                ..presence(Shown::Away)
+            }),
+        ),
+        ("presence: busy", Push::Presence(presence(Shown::Busy))),
+        ("presence: offline", Push::Presence(offline())),
         (
             "typing",
             Push::Typing(TypingPush {
@@ -655,6 +920,10 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
         unread: 2,
         mentions: 1,
         last: Some(entry(1)),
+        mute_until_ms: None,
+        archived: false,
+        marked_unread: false,
+        draft: None,
         data: None,
         entries: vec![entry(1), entry(2)],
         gap: Some(Gap {
@@ -667,6 +936,10 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
         channel_type: ChannelType::Group,
         title: Some("Ticket 17".into()),
         peer: None,
+        mute_until_ms: Some(Timestamp(1_767_312_000_000)),
+        archived: true,
+        marked_unread: true,
+        draft: Some("half a sen".into()),
         data: Some(object(json!({"ticket": 17}))),
         last: None,
         entries: Vec::new(),
@@ -711,7 +984,8 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
             Answer::Sync(SyncAnswer {
                 channels: vec![summary, group],
                 left: vec![ChannelId::external("ticket:16")],
-                user_seq: Seq(3),
+                user_entries: user_entries().into_iter().map(|(_, entry)| entry).collect(),
+                user_seq: Seq(12),
                 page: Some("next".into()),
                 reset: true,
                 ..sync
@@ -739,6 +1013,8 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
                     HistoryMessage {
                         entry: entry(0),
                         reactions: Vec::new(),
+                        pinned: false,
+                        replies: 0,
                     },
                     HistoryMessage {
                         entry: entry(1),
@@ -747,6 +1023,8 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
                             count: 2,
                             mine: true,
                         }],
+                        pinned: true,
+                        replies: 3,
                     },
                 ],
                 more_before: true,
@@ -754,7 +1032,46 @@ fn answer_list() -> Vec<(&'static str, Answer)> {
                 as_of: Seq(8),
             }),
         ),
-        ("read or delivered", Answer::Done),
+        (
+            "edit, delete, react or pin",
+            Answer::Change(ChangeAnswer {
+                seq: Seq(9),
+                duplicate: false,
+            }),
+        ),
+        (
+            "react or pin, what already is so",
+            Answer::Change(ChangeAnswer {
+                seq: Seq(9),
+                duplicate: true,
+            }),
+        ),
+        ("prefs", Answer::Prefs(PrefsAnswer { user_seq: Seq(12) })),
+        (
+            "receipts",
+            Answer::Receipts(ReceiptsAnswer {
+                marks: vec![
+                    MemberMarks {
+                        user: user("alice"),
+                        read: Seq(8),
+                        delivered: None,
+                    },
+                    MemberMarks {
+                        user: user("bob"),
+                        read: Seq(3),
+                        delivered: Some(Seq(8)),
+                    },
+                ],
+            }),
+        ),
+        (
+            "watch",
+            Answer::Watch(WatchAnswer {
+                presence: vec![offline()],
+                refused: vec![user("carol")],
+            }),
+        ),
+        ("read, delivered, unwatch or status", Answer::Done),
     ]
 }
 
@@ -857,12 +1174,43 @@ fn refused_frames() -> Vec<RefusedVector> {
             bad,
         ),
     ];
-    for op in [
-        "edit", "delete", "react", "pin", "prefs", "receipts", "watch", "unwatch", "status",
+    for (name, frame) in [
+        (
+            "edit without a body",
+            format!(r#"{{"op":"edit","id":7,"channel":"{id}","seq":2,"client_id":"{id}"}}"#),
+        ),
+        (
+            "delete without a key",
+            format!(r#"{{"op":"delete","id":7,"channel":"{id}","seq":2}}"#),
+        ),
+        (
+            "react without a sign",
+            format!(r#"{{"op":"react","id":7,"channel":"{id}","seq":2,"client_id":"{id}"}}"#),
+        ),
+        (
+            "pin of no message",
+            format!(r#"{{"op":"pin","id":7,"channel":"{id}","client_id":"{id}"}}"#),
+        ),
+        (
+            "prefs of nothing",
+            format!(r#"{{"op":"prefs","id":7,"channel":"{id}","draft":null}}"#),
+        ),
+        (
+            "receipts of no channel",
+            r#"{"op":"receipts","id":7}"#.to_owned(),
+        ),
+        ("watch of nobody", r#"{"op":"watch","id":7}"#.to_owned()),
+        (
+            "watch of users and of contacts",
+            r#"{"op":"watch","id":7,"users":["bob"],"contacts":true}"#.to_owned(),
+        ),
+        ("unwatch of nobody", r#"{"op":"unwatch","id":7}"#.to_owned()),
+        (
+            "status that nobody has",
+            r#"{"op":"status","id":7,"state":"offline"}"#.to_owned(),
+        ),
     ] {
-        let frame = format!(r#"{{"op":"{op}","id":7}}"#);
-        let name = format!("{op} is not offered");
-        list.push(json(&name, &frame, Some((7, Code::Unsupported))));
+        list.push(json(name, &frame, bad));
     }
     list
 }

@@ -8,6 +8,7 @@ use chat_proto::{ChannelId, ClientId, DeviceId, Rejection, Seq, UserId};
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
+use super::reads::not_offered;
 use super::submission::{Reply, Submission, answer_of};
 use crate::caller::Caller;
 use crate::draft::{Draft, NewChannel, Receipt};
@@ -191,14 +192,29 @@ impl Engine {
         self.send_as(caller, message).await.map(answer_of)
     }
 
+    /// Queues a command of a session; see [`ClientOp::command_channel`].
+    pub(crate) fn submit_op(&self, caller: &Caller, op: ClientOp, mut reply: Reply, bytes: usize) {
+        match op {
+            ClientOp::Send(message) => self.submit_send(caller, message, reply, bytes),
+            ClientOp::Edit(_)
+            | ClientOp::Delete(_)
+            | ClientOp::React(_)
+            | ClientOp::Pin(_)
+            | ClientOp::Sync(_)
+            | ClientOp::Pull(_)
+            | ClientOp::History(_)
+            | ClientOp::Read(_)
+            | ClientOp::Delivered(_)
+            | ClientOp::Prefs(_)
+            | ClientOp::Receipts(_)
+            | ClientOp::Watch(_)
+            | ClientOp::Unwatch(_)
+            | ClientOp::Status(_) => reply.send(Err(not_offered())),
+        }
+    }
+
     /// Queues a message; the reply says what became of it.
-    pub(crate) fn submit_send(
-        &self,
-        caller: &Caller,
-        message: SendMessage,
-        reply: Reply,
-        bytes: usize,
-    ) {
+    fn submit_send(&self, caller: &Caller, message: SendMessage, reply: Reply, bytes: usize) {
         let SendMessage {
             to,
             client_id,

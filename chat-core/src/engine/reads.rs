@@ -35,6 +35,15 @@ impl Engine {
                 .await
                 .map(|()| Answer::Done),
             ClientOp::Send(message) => self.send_message(caller, message).await,
+            ClientOp::Edit(_)
+            | ClientOp::Delete(_)
+            | ClientOp::React(_)
+            | ClientOp::Pin(_)
+            | ClientOp::Prefs(_)
+            | ClientOp::Receipts(_)
+            | ClientOp::Watch(_)
+            | ClientOp::Unwatch(_)
+            | ClientOp::Status(_) => Err(not_offered()),
         }
     }
 
@@ -113,6 +122,8 @@ impl Engine {
             .map(|entry| HistoryMessage {
                 entry,
                 reactions: Vec::new(),
+                pinned: false,
+                replies: 0,
             })
             .collect();
         Ok(HistoryAnswer {
@@ -254,6 +265,11 @@ impl Inner {
             .unwrap_or(usize::MAX)
             .min(self.parts.limits.page_entries_max))
     }
+}
+
+/// The protocol has it; this server does not.
+pub(super) fn not_offered() -> Rejection {
+    Rejection::unsupported("this server does not offer this op")
 }
 
 /// One sentence for both, so that nobody learns of channels that they are not in.

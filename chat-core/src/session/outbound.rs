@@ -197,6 +197,8 @@ impl Queue {
                     Push::Heads(_)
                     | Push::Read(_)
                     | Push::Delivered(_)
+                    | Push::User(_)
+                    | Push::Presence(_)
                     | Push::Typing(_)
                     | Push::GoAway(_) => {}
                 },

@@ -117,37 +117,26 @@ impl Session {
     /// Commands to one channel are carried out and answered in the order of these calls. A request that reads waits for
     /// the commands before it, so that it sees them.
     pub fn submit(&mut self, id: u32, op: ClientOp, bytes: usize) {
-        match op {
-            ClientOp::Send(message) => {
-                self.shared.outbound.begin_command(bytes);
-                let caller = self.caller();
-                let turn = self
-                    .shared
-                    .order
-                    .take_turn(caller.channel_of(&message.to), message.client_id);
-                let reply = Reply::session(Arc::clone(&self.shared), id, bytes, turn);
-                self.engine.submit_send(&caller, message, reply, bytes);
-            }
-            ClientOp::Sync(_)
-            | ClientOp::Pull(_)
-            | ClientOp::History(_)
-            | ClientOp::Read(_)
-            | ClientOp::Delivered(_) => {
-                if self.page.is_some() {
-                    // Only a transport that ignores `accepts` gets here.
-                    self.refuse(
-                        id,
-                        Rejection::unavailable("an earlier request is being answered: retry"),
-                    );
-                    return;
-                }
-                self.page = Some(Page {
-                    id,
-                    waiting: Some(op),
-                    answer: None,
-                });
-            }
+        if let Some((channel, client_id)) = op.command_channel(&self.shared.user) {
+            self.shared.outbound.begin_command(bytes);
+            let turn = self.shared.order.take_turn(channel, client_id);
+            let reply = Reply::session(Arc::clone(&self.shared), id, bytes, turn);
+            self.engine.submit_op(&self.caller(), op, reply, bytes);
+            return;
         }
+        if self.page.is_some() {
+            // Only a transport that ignores `accepts` gets here.
+            self.refuse(
+                id,
+                Rejection::unavailable("an earlier request is being answered: retry"),
+            );
+            return;
+        }
+        self.page = Some(Page {
+            id,
+            waiting: Some(op),
+            answer: None,
+        });
     }
 
     /// Answers a request with a refusal.

@@ -320,9 +320,18 @@ impl SyncMachine {
             ClientOp::Sync(_) => Question::Sync,
             ClientOp::Pull(_) => Question::Pull,
             ClientOp::History(_) => Question::History,
-            ClientOp::Send(_) | ClientOp::Read(_) | ClientOp::Delivered(_) => {
-                return Err(RequestError::NotAQuestion);
-            }
+            ClientOp::Send(_)
+            | ClientOp::Edit(_)
+            | ClientOp::Delete(_)
+            | ClientOp::React(_)
+            | ClientOp::Pin(_)
+            | ClientOp::Read(_)
+            | ClientOp::Delivered(_)
+            | ClientOp::Prefs(_)
+            | ClientOp::Receipts(_)
+            | ClientOp::Watch(_)
+            | ClientOp::Unwatch(_)
+            | ClientOp::Status(_) => return Err(RequestError::NotAQuestion),
         };
         if self.link != Link::Open {
             return Err(RequestError::Disconnected);

@@ -13,6 +13,7 @@ use crate::id::{
     ChannelId, DeviceId, Epoch, Head, MessageId, NodeId, Ordinal, Seq, Timestamp, UserId,
 };
 use crate::limits::Limits;
+use crate::people::{Presence, UserEntry};
 
 /// What a request asked for; its fields stand beside `op` and `id`.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,14 @@ pub enum Answer {
     Pull(PullAnswer),
     /// To `history`.
     History(HistoryAnswer),
+    /// To `edit`, `delete`, `react` and `pin`.
+    Change(ChangeAnswer),
+    /// To `prefs`.
+    Prefs(PrefsAnswer),
+    /// To `receipts`.
+    Receipts(ReceiptsAnswer),
+    /// To `watch`.
+    Watch(WatchAnswer),
     /// To `read`, `delivered` and whatever else has nothing to tell.
     Done,
 }
@@ -60,7 +69,7 @@ pub struct SyncAnswer {
     pub left: Vec<ChannelId>,
     /// Entries of the user's own log, from the cursor on.
     #[serde(default)]
-    pub user_entries: Vec<Map<String, Value>>,
+    pub user_entries: Vec<UserEntry>,
     /// How far the user's own log goes.
     pub user_seq: Seq,
     /// For the next time.
@@ -113,6 +122,52 @@ pub struct HistoryAnswer {
     pub as_of: Seq,
 }
 
+/// What was to be done to a message is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct ChangeAnswer {
+    /// The place of the entry that did it.
+    pub seq: Seq,
+    /// It was so before this request.
+    #[serde(default)]
+    pub duplicate: bool,
+}
+
+/// What the user set for themselves is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct PrefsAnswer {
+    /// How far the user's own log goes.
+    pub user_seq: Seq,
+}
+
+/// How far the members of a channel are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReceiptsAnswer {
+    /// By user.
+    pub marks: Vec<MemberMarks>,
+}
+
+/// How far a member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberMarks {
+    /// Who.
+    pub user: UserId,
+    /// Up to which entry they have read.
+    pub read: Seq,
+    /// Up to which entry everything has arrived; in direct channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Seq>,
+}
+
+/// Whether those who are watched are there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WatchAnswer {
+    /// As it now is; changes follow.
+    pub presence: Vec<Presence>,
+    /// Users who are not the caller's to watch.
+    #[serde(default)]
+    pub refused: Vec<UserId>,
+}
+
 /// A message with what was done to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryMessage {
@@ -120,6 +175,10 @@ pub struct HistoryMessage {
     pub entry: Entry,
     /// What others answered with a sign.
     pub reactions: Vec<Reaction>,
+    /// Whether it is kept at hand for everybody.
+    pub pinned: bool,
+    /// Messages in its thread.
+    pub replies: u64,
 }
 
 /// How often one sign was set on a message.
@@ -164,6 +223,18 @@ pub struct Summary {
     /// The newest message that the caller may see; its text may be cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Entry>,
+    /// No notifications until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute_until_ms: Option<Timestamp>,
+    /// The caller put it out of the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
+    /// The caller wants it shown as unread.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked_unread: bool,
+    /// What the caller has begun to write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<String>,
     /// Opaque to the server, for the embedding program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
@@ -204,15 +275,38 @@ flat!(HistoryAnswer {
     always: messages, more_before, more_after, as_of;
     present: ;
 });
+flat!(ChangeAnswer {
+    always: seq;
+    present: duplicate;
+});
+flat!(PrefsAnswer {
+    always: user_seq;
+    present: ;
+});
+flat!(ReceiptsAnswer {
+    always: marks;
+    present: ;
+});
+flat!(WatchAnswer {
+    always: presence, refused;
+    present: ;
+});
 
 impl Fields for HistoryMessage {
     fn count(&self) -> usize {
-        self.entry.count() + 1
+        self.entry.count() + 1 + usize::from(self.pinned) + usize::from(self.replies > 0)
     }
 
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         self.entry.write(map)?;
-        map.serialize_entry("reactions", &self.reactions)
+        map.serialize_entry("reactions", &self.reactions)?;
+        if self.pinned {
+            map.serialize_entry("pinned", &true)?;
+        }
+        if self.replies > 0 {
+            map.serialize_entry("replies", &self.replies)?;
+        }
+        Ok(())
     }
 }
 
@@ -239,16 +333,20 @@ impl<'de> Visitor<'de> for HistoryMessageVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HistoryMessage, A::Error> {
         let mut parts = EntryParts::default();
-        let mut reactions = None;
+        let (mut reactions, mut pinned, mut replies) = (None, None, None);
         while let Some(key) = map.next_key::<EntryKey>()? {
             match key {
                 EntryKey::Other(name) if name == "reactions" => reactions = map.next_value()?,
+                EntryKey::Other(name) if name == "pinned" => pinned = map.next_value()?,
+                EntryKey::Other(name) if name == "replies" => replies = map.next_value()?,
                 key => parts.read(key, &mut map)?,
             }
         }
         Ok(HistoryMessage {
             entry: parts.into_entry()?,
             reactions: reactions.unwrap_or_default(),
+            pinned: pinned.unwrap_or_default(),
+            replies: replies.unwrap_or_default(),
         })
     }
 }

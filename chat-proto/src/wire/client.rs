@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer};
+use serde::de::{self, Deserializer};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::format::{Format, Object};
+use super::command::{DeleteMessage, EditMessage, Pin, React, SendMessage};
+use super::format::Format;
+use super::people::{SetStatus, Unwatch, Watch};
 use super::server::Header;
-use crate::body::Body;
-use crate::flat::{Fields, flat};
+use crate::flat::{Fields, flat, null_is_default};
 use crate::id::{ChannelId, ClientId, Epoch, Seq, UserId};
 use crate::limits::Limits;
+use crate::people::PrefsChange;
 use crate::rejection::Rejection;
 
 /// A frame of a client.
@@ -53,6 +55,24 @@ pub enum ClientOp {
     Read(Mark),
     /// Everything up to an entry arrived.
     Delivered(Mark),
+    /// Say it otherwise.
+    Edit(EditMessage),
+    /// Take it back.
+    Delete(DeleteMessage),
+    /// Answer with a sign.
+    React(React),
+    /// Keep a message at hand for everybody.
+    Pin(Pin),
+    /// Set something for oneself in a channel.
+    Prefs(PrefsChange),
+    /// How far the members of a channel are.
+    Receipts(ReceiptsQuery),
+    /// Whether others are there, now and from now on.
+    Watch(Watch),
+    /// No longer whether they are there.
+    Unwatch(Unwatch),
+    /// Say whether one is there.
+    Status(SetStatus),
 }
 
 /// Logs in.
@@ -88,41 +108,6 @@ pub struct SyncQuery {
     /// From an answer that said that more follows.
     #[serde(default)]
     pub page: Option<String>,
-}
-
-/// Says something.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct SendMessage {
-    /// Where.
-    pub to: Target,
-    /// The key of the command: a retry carries the same.
-    pub client_id: ClientId,
-    /// The head as the client knew it when it composed the message.
-    #[serde(default)]
-    pub after: Option<Seq>,
-    /// Whether it was sent before.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub retry: bool,
-    /// What.
-    pub body: Body,
-    /// The message that it answers.
-    #[serde(default)]
-    pub reply_to: Option<Seq>,
-    /// The message whose thread it is in.
-    #[serde(default)]
-    pub thread: Option<Seq>,
-    /// Whom it addresses.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub mentions: Vec<UserId>,
-}
-
-/// Where a message goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To somebody, in the direct channel with them.
-    User(UserId),
-    /// To a channel.
-    Channel(ChannelId),
 }
 
 /// Asks for the entries that follow a cursor.
@@ -170,6 +155,13 @@ pub struct Mark {
     pub seq: Seq,
 }
 
+/// Asks how far the members of a channel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReceiptsQuery {
+    /// Of which log.
+    pub channel: ChannelId,
+}
+
 /// Where the user is typing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct TypingIn {
@@ -192,6 +184,37 @@ impl ClientOp {
             Self::History(_) => "history",
             Self::Read(_) => "read",
             Self::Delivered(_) => "delivered",
+            Self::Edit(_) => "edit",
+            Self::Delete(_) => "delete",
+            Self::React(_) => "react",
+            Self::Pin(_) => "pin",
+            Self::Prefs(_) => "prefs",
+            Self::Receipts(_) => "receipts",
+            Self::Watch(_) => "watch",
+            Self::Unwatch(_) => "unwatch",
+            Self::Status(_) => "status",
+        }
+    }
+
+    /// The channel and the key of a command, if `sender` asks for one: what becomes an entry of a log. Commands of one
+    /// connection to one channel are carried out and answered in the order sent.
+    pub fn command_channel(&self, sender: &UserId) -> Option<(ChannelId, ClientId)> {
+        match self {
+            Self::Send(message) => Some((message.to.channel(sender), message.client_id)),
+            Self::Edit(edit) => Some((edit.channel, edit.client_id)),
+            Self::Delete(delete) => Some((delete.channel, delete.client_id)),
+            Self::React(react) => Some((react.channel, react.client_id)),
+            Self::Pin(pin) => Some((pin.channel, pin.client_id)),
+            Self::Sync(_)
+            | Self::Pull(_)
+            | Self::History(_)
+            | Self::Read(_)
+            | Self::Delivered(_)
+            | Self::Prefs(_)
+            | Self::Receipts(_)
+            | Self::Watch(_)
+            | Self::Unwatch(_)
+            | Self::Status(_) => None,
         }
     }
 }
@@ -236,6 +259,15 @@ impl Serialize for ClientFrame {
                     ClientOp::Read(mark) | ClientOp::Delivered(mark) => {
                         header.with(mark, serializer)
                     }
+                    ClientOp::Edit(edit) => header.with(edit, serializer),
+                    ClientOp::Delete(delete) => header.with(delete, serializer),
+                    ClientOp::React(react) => header.with(react, serializer),
+                    ClientOp::Pin(pin) => header.with(pin, serializer),
+                    ClientOp::Prefs(change) => header.with(change, serializer),
+                    ClientOp::Receipts(query) => header.with(query, serializer),
+                    ClientOp::Watch(watch) => header.with(watch, serializer),
+                    ClientOp::Unwatch(unwatch) => header.with(unwatch, serializer),
+                    ClientOp::Status(status) => header.with(status, serializer),
                 }
             }
             Self::Typing(typing) => Header::new("typing", None).with(typing, serializer),
@@ -252,16 +284,16 @@ flat!(SyncQuery {
     always: ;
     present: epoch, user_seq, since, cursors, entries, page;
 });
-flat!(SendMessage {
-    always: to, client_id, body;
-    present: after, retry, reply_to, thread, mentions;
-});
 flat!(PullQuery {
     always: channel, after;
     present: limit;
 });
 flat!(Mark {
     always: channel, seq;
+    present: ;
+});
+flat!(ReceiptsQuery {
+    always: channel;
     present: ;
 });
 flat!(TypingIn {
@@ -318,39 +350,4 @@ impl<'de> Deserialize<'de> for HistoryQuery {
             limit: flat.limit,
         })
     }
-}
-
-impl Serialize for Target {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::User(user) => map.serialize_entry("user", user)?,
-            Self::Channel(channel) => map.serialize_entry("channel", channel)?,
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Either {
-            user: Option<UserId>,
-            channel: Option<ChannelId>,
-        }
-        let either = Object::<Either>::default().deserialize(deserializer)?;
-        match (either.user, either.channel) {
-            (Some(user), None) => Ok(Self::User(user)),
-            (None, Some(channel)) => Ok(Self::Channel(channel)),
-            (None, None) | (Some(_), Some(_)) => Err(de::Error::custom(
-                "`to` has exactly one of `user` and `channel`",
-            )),
-        }
-    }
-}
-
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -2,7 +2,8 @@
 
 use super::client::{ClientFrame, ClientOp};
 use super::format::{Format, Object, Unreadable};
-use super::probe::{Op, Probe, check_object};
+use super::probe::{Op, Probe, RequestOp, check_object};
+use crate::people::PrefsChange;
 use crate::rejection::Rejection;
 
 /// Why a client's frame was not taken.
@@ -42,18 +43,12 @@ pub fn decode_client(format: Format, frame: &[u8]) -> Result<ClientFrame, Decode
             let hello = read(format, frame).map_err(refuse)?;
             Ok(ClientFrame::Hello { id, hello })
         }
-        Op::Sync
-        | Op::Send
-        | Op::Pull
-        | Op::History
-        | Op::Read
-        | Op::Delivered
-        | Op::Unsupported
-        | Op::Unknown => {
+        Op::Request(op) => {
             let id = probe.id.ok_or_else(|| refuse(no_id()))?;
             let op = read_op(format, frame, op).map_err(refuse)?;
             Ok(ClientFrame::Command { id, op })
         }
+        Op::Unknown => Err(refuse(no_such_op())),
     }
 }
 
@@ -61,28 +56,22 @@ pub fn decode_client(format: Format, frame: &[u8]) -> Result<ClientFrame, Decode
 /// be left out, and is then 0.
 ///
 /// # Errors
-/// `bad_request` or `unsupported`.
+/// `bad_request`.
 pub fn decode_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection> {
     let probe = Probe::of(format, frame).map_err(|error| match error {
         DecodeError::Unreadable(unreadable) => Rejection::bad_request(unreadable.message),
         DecodeError::Refused { rejection, .. } => rejection,
     })?;
     match probe.op.ok_or_else(no_op)? {
-        Op::Hello | Op::Ping => Err(Rejection::bad_request(
+        Op::Hello | Op::Ping | Op::Request(RequestOp::Watch) => Err(Rejection::bad_request(
             "this op needs a session; open a WebSocket",
         )),
         Op::Typing => read(format, frame).map(ClientFrame::Typing),
-        op @ (Op::Sync
-        | Op::Send
-        | Op::Pull
-        | Op::History
-        | Op::Read
-        | Op::Delivered
-        | Op::Unsupported
-        | Op::Unknown) => Ok(ClientFrame::Command {
+        Op::Request(op) => Ok(ClientFrame::Command {
             id: probe.id.unwrap_or(0),
             op: read_op(format, frame, op)?,
         }),
+        Op::Unknown => Err(no_such_op()),
     }
 }
 
@@ -102,18 +91,27 @@ pub fn decode_object<T: serde::de::DeserializeOwned>(
         .map_err(refused)
 }
 
-fn read_op(format: Format, frame: &[u8], op: Op) -> Result<ClientOp, Rejection> {
+fn read_op(format: Format, frame: &[u8], op: RequestOp) -> Result<ClientOp, Rejection> {
     match op {
-        Op::Sync => read(format, frame).map(ClientOp::Sync),
-        Op::Send => read(format, frame).map(ClientOp::Send),
-        Op::Pull => read(format, frame).map(ClientOp::Pull),
-        Op::History => read(format, frame).map(ClientOp::History),
-        Op::Read => read(format, frame).map(ClientOp::Read),
-        Op::Delivered => read(format, frame).map(ClientOp::Delivered),
-        Op::Unsupported => Err(Rejection::unsupported("this server does not offer this op")),
-        Op::Unknown | Op::Hello | Op::Typing | Op::Ping => {
-            Err(Rejection::bad_request("the protocol has no such request"))
+        RequestOp::Sync => read(format, frame).map(ClientOp::Sync),
+        RequestOp::Send => read(format, frame).map(ClientOp::Send),
+        RequestOp::Edit => read(format, frame).map(ClientOp::Edit),
+        RequestOp::Delete => read(format, frame).map(ClientOp::Delete),
+        RequestOp::React => read(format, frame).map(ClientOp::React),
+        RequestOp::Pin => read(format, frame).map(ClientOp::Pin),
+        RequestOp::Read => read(format, frame).map(ClientOp::Read),
+        RequestOp::Delivered => read(format, frame).map(ClientOp::Delivered),
+        RequestOp::Prefs => {
+            let change: PrefsChange = read(format, frame)?;
+            change.prefs.check_any()?;
+            Ok(ClientOp::Prefs(change))
         }
+        RequestOp::Pull => read(format, frame).map(ClientOp::Pull),
+        RequestOp::History => read(format, frame).map(ClientOp::History),
+        RequestOp::Receipts => read(format, frame).map(ClientOp::Receipts),
+        RequestOp::Watch => read(format, frame).map(ClientOp::Watch),
+        RequestOp::Unwatch => read(format, frame).map(ClientOp::Unwatch),
+        RequestOp::Status => read(format, frame).map(ClientOp::Status),
     }
 }
 
@@ -125,6 +123,10 @@ fn read<'de, T: serde::Deserialize<'de>>(format: Format, frame: &'de [u8]) -> Re
 
 fn no_op() -> Rejection {
     Rejection::bad_request("a frame says its `op`")
+}
+
+fn no_such_op() -> Rejection {
+    Rejection::bad_request("the protocol has no such request")
 }
 
 fn no_id() -> Rejection {
@@ -239,13 +241,27 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_protocol_is_known_and_part_of_it_is_offered() {
-        for op in [
-            "edit", "delete", "react", "pin", "prefs", "receipts", "watch", "unwatch", "status",
-        ] {
-            let frame = format!(r#"{{"op":"{op}","id":7}}"#);
-            assert_eq!(outcome(&frame), Outcome::Refused(7, Code::Unsupported));
-        }
+    fn prefs_change_something_and_a_watch_is_of_users_or_of_all_contacts() {
+        let refused = Outcome::Refused(7, Code::BadRequest);
+        let prefs = |rest: &str| {
+            outcome(&format!(
+                r#"{{"op":"prefs","id":7,"channel":"{CHANNEL}"{rest}}}"#
+            ))
+        };
+        assert_eq!(prefs(r#","archived":false,"draft":null"#), Outcome::Taken);
+        assert_eq!(prefs(r#","mute_until_ms":0"#), Outcome::Taken);
+        assert_eq!(prefs(""), refused);
+        assert_eq!(prefs(r#","archived":null"#), refused);
+        assert_eq!(prefs(r#","mute_until_ms":-1"#), refused);
+        let watch = |rest: &str| outcome(&format!(r#"{{"op":"watch","id":7{rest}}}"#));
+        assert_eq!(
+            watch(r#","users":["bob"],"contacts":false"#),
+            Outcome::Taken
+        );
+        assert_eq!(watch(r#","users":null,"contacts":true"#), Outcome::Taken);
+        assert_eq!(watch(""), refused);
+        assert_eq!(watch(r#","contacts":false"#), refused);
+        assert_eq!(watch(r#","users":["bob"],"contacts":true"#), refused);
     }
 
     #[test]
@@ -339,10 +355,8 @@ mod tests {
             Some(Code::BadRequest)
         );
         assert_eq!(code(r#"{"op":"ping"}"#), Some(Code::BadRequest));
-        assert_eq!(
-            code(r#"{"op":"watch","users":[]}"#),
-            Some(Code::Unsupported)
-        );
+        assert_eq!(code(r#"{"op":"watch","users":[]}"#), Some(Code::BadRequest));
+        assert_eq!(code(r#"{"op":"unwatch","users":[]}"#), None);
         assert_eq!(code(r#"{"op":"shout"}"#), Some(Code::BadRequest));
         assert_eq!(code("{"), Some(Code::BadRequest));
         assert_eq!(

@@ -4,7 +4,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `format` | the two encodings and their limits |
-//! | `client` | what a client sends: [`ClientFrame`], [`ClientOp`] |
+//! | `client` | what a client sends: [`ClientFrame`], [`ClientOp`], and what it asks of logs |
+//! | `command` | what becomes an entry of a log: [`SendMessage`], [`EditMessage`] and the like |
+//! | `people` | what a client asks about people, and says of its own user |
 //! | `server` | what a server sends: [`ServerFrame`], [`Push`] |
 //! | `answer` | what an `ok` carries: [`Answer`], [`Summary`], [`HistoryMessage`] |
 //! | `probe` | the first look at a client's frame: is it sound, which op, which id |
@@ -16,27 +18,32 @@
 mod answer;
 mod client;
 mod close;
+mod command;
 mod decode;
 mod format;
+mod people;
 mod probe;
 mod received;
 mod server;
 mod shared;
 
 pub use answer::{
-    Answer, Gap, HelloAnswer, HistoryAnswer, HistoryMessage, PullAnswer, Reaction, SendAnswer,
-    Summary, SyncAnswer,
+    Answer, ChangeAnswer, Gap, HelloAnswer, HistoryAnswer, HistoryMessage, MemberMarks,
+    PrefsAnswer, PullAnswer, Reaction, ReceiptsAnswer, SendAnswer, Summary, SyncAnswer,
+    WatchAnswer,
 };
 pub use client::{
-    Anchor, ClientFrame, ClientOp, Hello, HistoryQuery, Mark, PullQuery, SendMessage, SyncQuery,
-    Target, TypingIn, encode_client,
+    Anchor, ClientFrame, ClientOp, Hello, HistoryQuery, Mark, PullQuery, ReceiptsQuery, SyncQuery,
+    TypingIn, encode_client,
 };
 pub use close::{CloseCode, GoAwayReason};
+pub use command::{DeleteMessage, EditMessage, Pin, React, SendMessage, Target};
 pub use decode::{DecodeError, decode_client, decode_object, decode_op};
 pub use format::{Format, NESTING_MAX, Unreadable};
+pub use people::{SetStatus, Unwatch, Watch};
 pub use received::{RawAnswer, ReceivedFrame, decode_server};
 pub use server::{
-    ChannelHead, EntryPush, GoAway, HeadsPush, MarkPush, Push, ServerFrame, TypingPush, encode,
-    encode_push,
+    ChannelHead, EntryPush, GoAway, HeadsPush, MarkPush, Push, ServerFrame, TypingPush, UserPush,
+    encode, encode_push,
 };
 pub use shared::SharedPush;

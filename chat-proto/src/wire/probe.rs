@@ -27,18 +27,31 @@ pub(super) struct Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Hello,
-    Sync,
-    Send,
-    Pull,
-    History,
-    Read,
-    Delivered,
     Typing,
     Ping,
-    /// The protocol has it; this server does not.
-    Unsupported,
+    Request(RequestOp),
     /// The protocol does not have it.
     Unknown,
+}
+
+/// The op of a frame that gets exactly one answer, once the session has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestOp {
+    Sync,
+    Send,
+    Edit,
+    Delete,
+    React,
+    Pin,
+    Read,
+    Delivered,
+    Prefs,
+    Pull,
+    History,
+    Receipts,
+    Watch,
+    Unwatch,
+    Status,
 }
 
 impl Probe {
@@ -86,20 +99,27 @@ fn refuse_or_close(format: Format, frame: &[u8], fault: Unreadable) -> DecodeErr
 
 impl Op {
     fn named(name: &str) -> Self {
-        match name {
-            "hello" => Self::Hello,
-            "sync" => Self::Sync,
-            "send" => Self::Send,
-            "pull" => Self::Pull,
-            "history" => Self::History,
-            "read" => Self::Read,
-            "delivered" => Self::Delivered,
-            "typing" => Self::Typing,
-            "ping" => Self::Ping,
-            "edit" | "delete" | "react" | "pin" | "prefs" | "receipts" | "watch" | "unwatch"
-            | "status" => Self::Unsupported,
-            _ => Self::Unknown,
-        }
+        Self::Request(match name {
+            "hello" => return Self::Hello,
+            "typing" => return Self::Typing,
+            "ping" => return Self::Ping,
+            "sync" => RequestOp::Sync,
+            "send" => RequestOp::Send,
+            "edit" => RequestOp::Edit,
+            "delete" => RequestOp::Delete,
+            "react" => RequestOp::React,
+            "pin" => RequestOp::Pin,
+            "read" => RequestOp::Read,
+            "delivered" => RequestOp::Delivered,
+            "prefs" => RequestOp::Prefs,
+            "pull" => RequestOp::Pull,
+            "history" => RequestOp::History,
+            "receipts" => RequestOp::Receipts,
+            "watch" => RequestOp::Watch,
+            "unwatch" => RequestOp::Unwatch,
+            "status" => RequestOp::Status,
+            _ => return Self::Unknown,
+        })
     }
 }
 

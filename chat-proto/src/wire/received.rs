@@ -84,6 +84,8 @@ pub fn decode_server(format: Format, frame: Bytes) -> Result<ReceivedFrame, Unre
         Op::Heads => ReceivedFrame::Push(Push::Heads(format.read(&frame)?)),
         Op::Read => ReceivedFrame::Push(Push::Read(format.read(&frame)?)),
         Op::Delivered => ReceivedFrame::Push(Push::Delivered(format.read(&frame)?)),
+        Op::User => ReceivedFrame::Push(Push::User(format.read(&frame)?)),
+        Op::Presence => ReceivedFrame::Push(Push::Presence(format.read(&frame)?)),
         Op::Typing => ReceivedFrame::Push(Push::Typing(format.read(&frame)?)),
         Op::Goaway => ReceivedFrame::Push(Push::GoAway(format.read(&frame)?)),
         Op::Unknown => ReceivedFrame::Unknown,
@@ -100,6 +102,8 @@ enum Op {
     Heads,
     Read,
     Delivered,
+    User,
+    Presence,
     Typing,
     Goaway,
     #[serde(other)]

@@ -12,6 +12,7 @@ use super::format::Format;
 use crate::entry::Entry;
 use crate::flat::{Fields, Joined, flat};
 use crate::id::{ChannelId, Head, Ordinal, Seq, UserId};
+use crate::people::{Presence, UserEntry};
 use crate::rejection::Rejection;
 
 /// A frame of a server.
@@ -48,6 +49,10 @@ pub enum Push {
     Read(MarkPush),
     /// A delivered mark rose.
     Delivered(MarkPush),
+    /// The user's own log has a new entry.
+    User(UserPush),
+    /// Whether somebody is there has changed.
+    Presence(Presence),
     /// Somebody is typing.
     Typing(TypingPush),
     /// The socket is about to close.
@@ -92,6 +97,13 @@ pub struct MarkPush {
     pub n: Ordinal,
 }
 
+/// A new entry of the user's own log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UserPush {
+    /// The entry.
+    pub entry: UserEntry,
+}
+
 /// Somebody is typing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TypingPush {
@@ -131,6 +143,8 @@ impl Push {
             Self::Heads(_) => "heads",
             Self::Read(_) => "read",
             Self::Delivered(_) => "delivered",
+            Self::User(_) => "user",
+            Self::Presence(_) => "presence",
             Self::Typing(_) => "typing",
             Self::GoAway(_) => "goaway",
         }
@@ -141,6 +155,8 @@ impl Push {
         match self {
             Self::Entry(push) => 64 + push.entry.size_bytes(),
             Self::Heads(push) => 32 + push.channels.len() * 96,
+            Self::User(push) => 32 + push.entry.size_bytes(),
+            Self::Presence(presence) => presence.size_bytes(),
             Self::Read(_) | Self::Delivered(_) | Self::Typing(_) | Self::GoAway(_) => 192,
         }
     }
@@ -157,6 +173,10 @@ impl Serialize for ServerFrame {
                     Answer::Send(answer) => header.with(answer, serializer),
                     Answer::Pull(answer) => header.with(answer, serializer),
                     Answer::History(answer) => header.with(answer, serializer),
+                    Answer::Change(answer) => header.with(answer, serializer),
+                    Answer::Prefs(answer) => header.with(answer, serializer),
+                    Answer::Receipts(answer) => header.with(answer, serializer),
+                    Answer::Watch(answer) => header.with(answer, serializer),
                     Answer::Done => header.with(&(), serializer),
                 }
             }
@@ -176,6 +196,8 @@ impl Serialize for Push {
             Self::Entry(push) => header.with(push, serializer),
             Self::Heads(push) => header.with(push, serializer),
             Self::Read(push) | Self::Delivered(push) => header.with(push, serializer),
+            Self::User(push) => header.with(push, serializer),
+            Self::Presence(presence) => header.with(presence, serializer),
             Self::Typing(push) => header.with(push, serializer),
             Self::GoAway(push) => header.with(push, serializer),
         }
@@ -192,6 +214,10 @@ flat!(HeadsPush {
 });
 flat!(MarkPush {
     always: channel, user, seq, n;
+    present: ;
+});
+flat!(UserPush {
+    always: entry;
     present: ;
 });
 flat!(TypingPush {

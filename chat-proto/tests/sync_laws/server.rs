@@ -212,7 +212,16 @@ impl Server {
             ClientOp::Pull(query) => self.or_refuse(|server| server.pull(&query)),
             ClientOp::Read(mark) => self.or_refuse(|server| server.read(mark)),
             ClientOp::Delivered(_) => Ok(Answer::Done),
-            ClientOp::History(_) => Err(Rejection::unsupported("not here")),
+            ClientOp::History(_)
+            | ClientOp::Edit(_)
+            | ClientOp::Delete(_)
+            | ClientOp::React(_)
+            | ClientOp::Pin(_)
+            | ClientOp::Prefs(_)
+            | ClientOp::Receipts(_)
+            | ClientOp::Watch(_)
+            | ClientOp::Unwatch(_)
+            | ClientOp::Status(_) => Err(Rejection::unsupported("not here")),
         };
         Some(match result {
             Ok(answer) => ServerFrame::Ok { id, answer },
@@ -512,6 +521,10 @@ fn summary(channel: ChannelId, log: &Log, cursor: Seq, wanted: usize) -> Summary
         unread: log.head().n.0.saturating_sub(log.read.n.0),
         mentions: 0,
         last: None,
+        mute_until_ms: None,
+        archived: false,
+        marked_unread: false,
+        draft: None,
         data: None,
         entries,
         gap,

@@ -92,7 +92,7 @@ async fn every_error_has_one_shape() {
             "bad_request",
         ),
         (
-            request("POST /v1/op", &json_type, r#"{"op":"edit"}"#),
+            request("POST /v1/op", &json_type, r#"{"op":"unwatch","users":[]}"#),
             501,
             "unsupported",
         ),

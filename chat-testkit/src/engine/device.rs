@@ -289,7 +289,12 @@ impl Device {
                     }
                 }
             }
-            Push::Read(_) | Push::Delivered(_) | Push::Typing(_) | Push::GoAway(_) => {}
+            Push::Read(_)
+            | Push::Delivered(_)
+            | Push::User(_)
+            | Push::Presence(_)
+            | Push::Typing(_)
+            | Push::GoAway(_) => {}
         }
     }
 

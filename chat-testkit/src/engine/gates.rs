@@ -248,7 +248,12 @@ fn head_in(outgoing: Outgoing) -> Seq {
             let seqs = heads.channels.iter().map(|told| told.head.seq);
             seqs.max().unwrap_or_default()
         }
-        Push::Read(_) | Push::Delivered(_) | Push::Typing(_) | Push::GoAway(_) => Seq(0),
+        Push::Read(_)
+        | Push::Delivered(_)
+        | Push::User(_)
+        | Push::Presence(_)
+        | Push::Typing(_)
+        | Push::GoAway(_) => Seq(0),
     };
     match outgoing {
         Outgoing::Shared(push) => of_push(push.push()),

@@ -35,6 +35,10 @@ pub(super) fn answered(answer: Answer) -> Response {
         Answer::Send(answer) => Json(answer).into_response(),
         Answer::Pull(answer) => Json(answer).into_response(),
         Answer::History(answer) => Json(answer).into_response(),
+        Answer::Change(answer) => Json(answer).into_response(),
+        Answer::Prefs(answer) => Json(answer).into_response(),
+        Answer::Receipts(answer) => Json(answer).into_response(),
+        Answer::Watch(answer) => Json(answer).into_response(),
         Answer::Done => nothing(),
     }
 }

@@ -31,6 +31,8 @@ impl SyncMachine {
                 seq,
                 n,
             }),
+            // The application does not hear of these yet.
+            Push::User(_) | Push::Presence(_) => {}
             Push::Typing(TypingPush { channel, user }) => {
                 self.event(Event::Typing { channel, user });
             }

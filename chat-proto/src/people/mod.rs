@@ -1,0 +1,20 @@
+//! What a user has beside channels: contacts, settings of their own, devices, and whether they are there.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `contact` | how two users stand to each other |
+//! | `prefs` | what a member sets for themselves in a channel |
+//! | `presence` | whether somebody is there |
+//! | `user_entry` | what a user's own log holds |
+
+mod contact;
+mod prefs;
+mod presence;
+mod user_entry;
+
+pub use contact::{ContactState, DirectFrom};
+pub use prefs::{Prefs, PrefsChange};
+pub use presence::{Presence, Shown, Status};
+pub use user_entry::{
+    BlockChange, ContactChange, DeviceChange, ProfileChange, UserEntry, UserEntryKind,
+};
