@@ -1,7 +1,12 @@
 //! Accounts and tokens of the reference server.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use chat_core::ports::{Account, Accounts, NewAccount, NewToken, PortError, TokenHash, TokenOwner};
+use chat_core::ports::{
+    Account, Accounts, NewAccount, NewPassword, NewToken, PortError, TokenHash, TokenOwner,
+    WrittenEntries,
+};
 use chat_proto::{DeviceId, Timestamp, UserId};
 
 use crate::decode::Fields;
@@ -16,6 +21,7 @@ impl Accounts for SqliteStore {
         self.writer
             .person("accounts.sign_up", PersonWrite::SignUp(account))
             .await
+            .map(|done| done.changed)
     }
 
     async fn account(&self, user: &UserId) -> Result<Option<Account>, PortError> {
@@ -32,11 +38,9 @@ impl Accounts for SqliteStore {
         .transpose()
     }
 
-    async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
-        self.writer
-            .person("accounts.store_token", PersonWrite::StoreToken(token))
+    async fn store_token(&self, token: NewToken) -> Result<WrittenEntries, PortError> {
+        self.told("accounts.store_token", PersonWrite::StoreToken(token))
             .await
-            .map(drop)
     }
 
     async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
@@ -56,11 +60,21 @@ impl Accounts for SqliteStore {
         .transpose()
     }
 
+    async fn set_password(
+        &self,
+        password: NewPassword,
+    ) -> Result<Option<BTreeSet<DeviceId>>, PortError> {
+        let write = PersonWrite::SetPassword(password);
+        let done = self.writer.person("accounts.set_password", write).await?;
+        Ok(done.changed.then_some(done.revoked))
+    }
+
     async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
         let write = PersonWrite::Revoke {
             user: user.clone(),
             device,
         };
-        self.writer.person("accounts.revoke", write).await
+        let done = self.writer.person("accounts.revoke", write).await?;
+        Ok(done.changed)
     }
 }

@@ -1,12 +1,15 @@
 //! From rows to the types of chat.
 
-use chat_core::ports::FoundKey;
-use chat_core::ports::PortError;
+use chat_core::ports::{Device, FoundKey, PortError, Profile};
 use chat_proto::channel::{CommandKey, ContentHash, Member, Snapshot};
+use chat_proto::people::{Prefs, Relation};
 use chat_proto::{
     Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Role, Seq,
     Timestamp, UserId,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
@@ -59,6 +62,44 @@ impl<'r> Fields<'r> {
     pub(crate) fn device(&self, column: &str) -> Result<DeviceId, PortError> {
         DeviceId::from_slice(self.value(column)?)
             .map_err(|rejection| self.corrupt(rejection.message))
+    }
+
+    pub(crate) fn profile(&self) -> Result<Profile, PortError> {
+        Ok(Profile {
+            user: self.user("user")?,
+            name: self.value("name")?,
+            direct: self.named("direct")?,
+            created_at: Timestamp(self.number("created_at")?),
+        })
+    }
+
+    pub(crate) fn listed_device(&self) -> Result<Device, PortError> {
+        Ok(Device {
+            device: self.device("device")?,
+            name: self.value("name")?,
+            platform: self.value("platform")?,
+            created_at: Timestamp(self.number("created_at")?),
+            seen_at: Timestamp(self.number("seen_at")?),
+        })
+    }
+
+    pub(crate) fn relation(&self) -> Result<Relation, PortError> {
+        let state = self.value::<Option<&str>>("state")?;
+        Ok(Relation {
+            contact: state.map(|_| self.named("state")).transpose()?,
+            blocks: self.value("blocks")?,
+            blocked: self.value("blocked")?,
+        })
+    }
+
+    pub(crate) fn prefs(&self) -> Result<Prefs, PortError> {
+        serde_json::from_slice(self.value("prefs")?).map_err(|error| self.corrupt(error))
+    }
+
+    /// What was stored by its [`name_of`].
+    pub(crate) fn named<T: DeserializeOwned>(&self, column: &str) -> Result<T, PortError> {
+        let name = Value::String(self.value(column)?);
+        serde_json::from_value(name).map_err(|error| self.corrupt(error))
     }
 
     pub(crate) fn member(&self) -> Result<Member, PortError> {
@@ -172,6 +213,14 @@ pub(crate) fn role_of(number: i64) -> Option<Role> {
     [Role::Guest, Role::Member, Role::Admin, Role::Owner]
         .into_iter()
         .find(|role| role_number(*role) == number)
+}
+
+/// The name on the wire of what is no more than a name there.
+pub(crate) fn name_of(named: &impl Serialize) -> String {
+    match serde_json::to_value(named) {
+        Ok(Value::String(name)) => name,
+        Ok(_) | Err(_) => unreachable!("only what is a name on the wire is stored by its name"),
+    }
 }
 
 /// A bound of a range: what lies beyond every stored number is the same as the highest.

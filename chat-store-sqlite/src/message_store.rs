@@ -9,9 +9,7 @@ use chat_core::ports::{
     StoreCapabilities,
 };
 use chat_proto::channel::{Member, Snapshot};
-use chat_proto::{
-    ChannelId, Entry, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId,
-};
+use chat_proto::{ChannelId, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId};
 use sqlx::sqlite::SqliteRow;
 
 use crate::decode::{Fields, bound, role_of};
@@ -98,7 +96,9 @@ impl MessageStore for SqliteStore {
         let mut page = Page::new(query.limit);
         self.readers
             .while_wanted(OP, sql::ENTRIES, binds, |row| {
-                Ok(page.take(Fields::new(&row, OP).entry()?))
+                let entry = Fields::new(&row, OP).entry()?;
+                let bytes = entry.size_bytes();
+                Ok(page.take(entry, bytes))
             })
             .await?;
         Ok(EntriesPage {
@@ -124,7 +124,9 @@ impl MessageStore for SqliteStore {
         let mut page = Page::new(query.limit);
         self.readers
             .while_wanted(OP, statement, binds, |row| {
-                Ok(page.take(Fields::new(&row, OP).entry()?))
+                let entry = Fields::new(&row, OP).entry()?;
+                let bytes = entry.size_bytes();
+                Ok(page.take(entry, bytes))
             })
             .await?;
         if query.newest {
@@ -311,15 +313,15 @@ fn members_of(
 }
 
 /// Entries up to a limit of number and bytes; one at least.
-struct Page {
+pub(crate) struct Page<T> {
     limit: PageLimit,
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<T>,
     bytes: usize,
     full: bool,
 }
 
-impl Page {
-    fn new(limit: PageLimit) -> Self {
+impl<T> Page<T> {
+    pub(crate) fn new(limit: PageLimit) -> Self {
         Self {
             limit,
             entries: Vec::new(),
@@ -329,8 +331,8 @@ impl Page {
     }
 
     /// Takes the entry if it fits; whether more may.
-    fn take(&mut self, entry: Entry) -> bool {
-        let bytes = self.bytes.saturating_add(entry.size_bytes());
+    pub(crate) fn take(&mut self, entry: T, size_bytes: usize) -> bool {
+        let bytes = self.bytes.saturating_add(size_bytes);
         let fits = self.entries.len() < self.limit.entries && bytes <= self.limit.bytes;
         if fits || self.entries.is_empty() {
             self.bytes = bytes;

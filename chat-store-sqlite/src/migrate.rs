@@ -10,10 +10,16 @@ use crate::error::OpenError;
 use crate::sql::meta;
 
 /// Each brings the schema one version on, and says so at its end.
-const MIGRATIONS: [&str; 1] = [concat!(
-    include_str!("../migrations/0001_initial.sql"),
-    "PRAGMA user_version = 1;"
-)];
+pub(crate) const MIGRATIONS: [&str; 2] = [
+    concat!(
+        include_str!("../migrations/0001_initial.sql"),
+        "PRAGMA user_version = 1;"
+    ),
+    concat!(
+        include_str!("../migrations/0002_people.sql"),
+        "PRAGMA user_version = 2;"
+    ),
+];
 
 /// Applies what is missing, each step in a transaction of its own, and gives a new file its epoch.
 pub(crate) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {

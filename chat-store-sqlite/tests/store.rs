@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chat_core::ports::{
-    AppendOutcome, InboxStore, MembersQuery, MessageStore, PortErrorKind, Retry,
+    AppendOutcome, InboxStore, MembersQuery, MessageStore, PortErrorKind, Profile, Retry, UserStore,
 };
-use chat_proto::{ChannelId, Head, Limits, Role, Seq, UserId};
+use chat_proto::people::DirectFrom;
+use chat_proto::{ChannelId, Head, Limits, Role, Seq, Timestamp, UserId};
 use chat_store_sqlite::{Health, OpenError, SqliteStore};
 use chat_testkit::LogWriter;
 use chat_testkit::names::{fresh_channel, fresh_user, fresh_users};
@@ -56,10 +57,47 @@ async fn a_newer_schema_is_refused() {
         refused,
         Err(OpenError::NewerSchema {
             found: 1000,
-            known: 1,
+            known: 2,
             ..
         })
     ));
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_keeps_its_users() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("chat.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut db = options
+        .create_if_missing(true)
+        .connect()
+        .await
+        .expect("a new file opens");
+    let first = include_str!("../migrations/0001_initial.sql");
+    for sql in [
+        first,
+        "PRAGMA user_version = 1",
+        "INSERT INTO users (user, name, created_at, user_seq) VALUES ('alice', 'Alice', 7, 0)",
+    ] {
+        sqlx::raw_sql(sql)
+            .execute(&mut db)
+            .await
+            .expect("a statement of the first schema");
+    }
+    drop(db);
+    let store = SqliteStore::open(&path).await.expect("the file opens");
+    let alice: UserId = "alice".parse().expect("a good name");
+    let profile = store.profile(&alice).await.expect("the store answers");
+    assert_eq!(
+        profile,
+        Some(Profile {
+            user: alice.clone(),
+            name: Some("Alice".into()),
+            direct: DirectFrom::All,
+            created_at: Timestamp(7),
+        })
+    );
+    assert_eq!(store.user_seq(&alice).await.ok(), Some(Seq(0)));
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use async_trait::async_trait;
 use chat_testkit::broken::{BROKEN, Broken};
 use chat_testkit::case::{StoreCase, run_on_stores};
-use chat_testkit::{MemoryStores, Opened, Skip, StoreFactory, inbox_store, message_store};
+use chat_testkit::{
+    MemoryStores, Opened, Skip, StoreFactory, inbox_store, message_store, user_store,
+};
 
 /// One test a broken store.
 macro_rules! caught {
@@ -70,10 +72,36 @@ caught! {
     shows_what_is_not_visible
     left_since_is_exclusive
     marks_lift_everybody
+    nameless_at_first_sight
+    devices_anew_at_every_sight
+    devices_by_id
+    keeps_forgotten_devices
+    silent_about_devices
+    user_seq_from_one
+    user_seq_behind_the_log
+    holes_in_the_users_log
+    one_log_for_all
+    user_pages_off_by_one
+    user_page_bytes_forgotten
+    tells_only_who_did_it
+    writes_drafts_again
+    asks_on_one_side
+    removes_one_side
+    asks_by_an_old_look
+    drops_what_the_blocked_ask
+    contact_pages_skip
+    block_pages_end_early
+    hides_blocks_of_others
+    takes_relations_to_oneself
+    replaces_preferences
+    preferences_of_all
+    profiles_fall_back
+    status_without_text
+    users_lost_on_reopen
 }
 
 #[test]
-fn every_case_of_the_logs_and_inboxes_catches_something() {
+fn every_case_of_logs_inboxes_and_users_catches_something() {
     let catching: BTreeSet<&str> = BROKEN.iter().map(|broken| broken.caught_by).collect();
     let cases: BTreeSet<&str> = cases().map(|case| case.name).collect();
     assert_eq!(catching, cases);
@@ -107,7 +135,10 @@ fn assert_caught(name: &str) {
 }
 
 fn cases() -> impl Iterator<Item = &'static StoreCase> {
-    message_store::CASES.iter().chain(inbox_store::CASES)
+    message_store::CASES
+        .iter()
+        .chain(inbox_store::CASES)
+        .chain(user_store::CASES)
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

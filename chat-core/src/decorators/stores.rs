@@ -1,8 +1,9 @@
 //! The stores with a layer around them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chat_proto::people::{ContactState, Prefs, Relation};
 use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
 
 use super::{Decorated, Layer};
@@ -10,7 +11,9 @@ use crate::ports::{
     Account, Accounts, Append, AppendOutcome, Device, DeviceSeen, EntriesPage, EntriesQuery,
     FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeyQuery, LeftChannel, Loaded, Mark,
     MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery,
-    NewAccount, NewToken, PortError, Profile, StoreCapabilities, TokenHash, TokenOwner, UserStore,
+    NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile,
+    ProfileWrite, RelationWrite, StoreCapabilities, TokenHash, TokenOwner, UserEntriesPage,
+    UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };
 
 #[async_trait]
@@ -141,7 +144,7 @@ impl<L: Layer> InboxStore for Decorated<dyn InboxStore, L> {
 
 #[async_trait]
 impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
-    async fn seen(&self, seen: DeviceSeen) -> Result<(), PortError> {
+    async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         self.layer.write("users.seen", self.inner.seen(seen)).await
     }
 
@@ -151,17 +154,28 @@ impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
             .await
     }
 
+    async fn set_profile(&self, write: ProfileWrite) -> Result<WrittenEntries, PortError> {
+        self.layer
+            .write("users.set_profile", self.inner.set_profile(write))
+            .await
+    }
+
     async fn devices(&self, user: &UserId) -> Result<Vec<Device>, PortError> {
         self.layer
             .read("users.devices", self.inner.devices(user))
             .await
     }
 
-    async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
+    async fn forget_device(
+        &self,
+        user: &UserId,
+        device: DeviceId,
+        at: Timestamp,
+    ) -> Result<WrittenEntries, PortError> {
         self.layer
             .write(
                 "users.forget_device",
-                self.inner.forget_device(user, device),
+                self.inner.forget_device(user, device, at),
             )
             .await
     }
@@ -169,6 +183,74 @@ impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
     async fn user_seq(&self, user: &UserId) -> Result<Seq, PortError> {
         self.layer
             .read("users.user_seq", self.inner.user_seq(user))
+            .await
+    }
+
+    async fn entries(&self, query: UserEntriesQuery) -> Result<UserEntriesPage, PortError> {
+        self.layer
+            .read("users.entries", self.inner.entries(query))
+            .await
+    }
+
+    async fn relate(&self, write: RelationWrite) -> Result<WrittenEntries, PortError> {
+        self.layer
+            .write("users.relate", self.inner.relate(write))
+            .await
+    }
+
+    async fn relations(
+        &self,
+        user: &UserId,
+        others: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Relation>, PortError> {
+        self.layer
+            .read("users.relations", self.inner.relations(user, others))
+            .await
+    }
+
+    async fn contacts(
+        &self,
+        query: PeopleQuery,
+    ) -> Result<PeoplePage<(UserId, ContactState)>, PortError> {
+        self.layer
+            .read("users.contacts", self.inner.contacts(query))
+            .await
+    }
+
+    async fn blocks(&self, query: PeopleQuery) -> Result<PeoplePage<UserId>, PortError> {
+        self.layer
+            .read("users.blocks", self.inner.blocks(query))
+            .await
+    }
+
+    async fn set_prefs(&self, write: PrefsWrite) -> Result<WrittenEntries, PortError> {
+        self.layer
+            .write("users.set_prefs", self.inner.set_prefs(write))
+            .await
+    }
+
+    async fn prefs(
+        &self,
+        user: &UserId,
+        channels: &[ChannelId],
+    ) -> Result<BTreeMap<ChannelId, Prefs>, PortError> {
+        self.layer
+            .read("users.prefs", self.inner.prefs(user, channels))
+            .await
+    }
+
+    async fn set_status(&self, user: &UserId, status: UserStatus) -> Result<(), PortError> {
+        self.layer
+            .write("users.set_status", self.inner.set_status(user, status))
+            .await
+    }
+
+    async fn statuses(
+        &self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
+        self.layer
+            .read("users.statuses", self.inner.statuses(users))
             .await
     }
 }
@@ -187,7 +269,7 @@ impl<L: Layer> Accounts for Decorated<dyn Accounts, L> {
             .await
     }
 
-    async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
+    async fn store_token(&self, token: NewToken) -> Result<WrittenEntries, PortError> {
         self.layer
             .write("accounts.store_token", self.inner.store_token(token))
             .await
@@ -196,6 +278,15 @@ impl<L: Layer> Accounts for Decorated<dyn Accounts, L> {
     async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
         self.layer
             .read("accounts.token_owner", self.inner.token_owner(hash))
+            .await
+    }
+
+    async fn set_password(
+        &self,
+        password: NewPassword,
+    ) -> Result<Option<BTreeSet<DeviceId>>, PortError> {
+        self.layer
+            .write("accounts.set_password", self.inner.set_password(password))
             .await
     }
 

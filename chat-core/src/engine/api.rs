@@ -175,12 +175,13 @@ impl Engine {
     /// # Errors
     /// `not_found` for a device that the user does not have.
     pub async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<(), Rejection> {
-        let known = self.inner.parts.users.forget_device(user, device).await?;
+        let users = &self.inner.parts.users;
+        let written = users.forget_device(user, device, self.now()).await?;
         self.revoke(user, device).await;
-        if known {
-            Ok(())
-        } else {
+        if written.is_empty() {
             Err(Rejection::not_found("you have no such device"))
+        } else {
+            Ok(())
         }
     }
 

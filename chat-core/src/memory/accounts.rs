@@ -1,12 +1,15 @@
 //! Sign-up and tokens.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chat_proto::{DeviceId, UserId};
 
 use super::MemoryStore;
-use super::state::Token;
+use super::state::{State, Token};
 use crate::ports::{
-    Account, Accounts, Device, NewAccount, NewToken, PortError, TokenHash, TokenOwner,
+    Account, Accounts, Device, NewAccount, NewPassword, NewToken, PortError, TokenHash, TokenOwner,
+    WrittenEntries,
 };
 
 #[async_trait]
@@ -31,19 +34,23 @@ impl Accounts for MemoryStore {
         Ok(password_hash.map(|password_hash| Account::new(user.clone(), password_hash)))
     }
 
-    async fn store_token(&self, token: NewToken) -> Result<(), PortError> {
+    async fn store_token(&self, token: NewToken) -> Result<WrittenEntries, PortError> {
         let mut state = self.state();
         let user = state.user_at_first_sight(&token.user, None, token.at);
-        let device = user.devices.entry(token.device).or_insert_with(|| Device {
+        let former = user.devices.get(&token.device);
+        let seen = former.map(|former| (former.created_at, former.seen_at));
+        let (created_at, seen_at) = seen.unwrap_or((token.at, token.at));
+        let device = Device {
             device: token.device,
-            name: String::new(),
-            platform: String::new(),
-            created_at: token.at,
-            seen_at: token.at,
-        });
-        device.name = token.device_name;
-        device.platform = token.platform;
-        device.seen_at = device.seen_at.max(token.at);
+            name: token.device_name,
+            platform: token.platform,
+            created_at,
+            seen_at: seen_at.max(token.at),
+        };
+        let told =
+            Some(device.told()).filter(|told| former.map(Device::told).as_ref() != Some(told));
+        user.devices.insert(token.device, device);
+        let written = state.people.tell(&token.user, token.at, told);
 
         let of_device = (token.user.clone(), token.device);
         if let Some(older) = state.token_of_device.insert(of_device, token.hash) {
@@ -55,7 +62,7 @@ impl Accounts for MemoryStore {
             expires_at: token.expires_at,
         };
         state.tokens.insert(token.hash, kept);
-        Ok(())
+        Ok(written)
     }
 
     async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError> {
@@ -69,6 +76,34 @@ impl Accounts for MemoryStore {
                 .get(&token.user)
                 .and_then(|known| known.profile.name.clone()),
         }))
+    }
+
+    async fn set_password(
+        &self,
+        password: NewPassword,
+    ) -> Result<Option<BTreeSet<DeviceId>>, PortError> {
+        let mut state = self.state();
+        let account = state.users.get_mut(&password.user);
+        let hash = account.and_then(|account| account.password_hash.as_mut());
+        let Some(hash) = hash.filter(|hash| **hash == password.former_hash) else {
+            return Ok(None);
+        };
+        *hash = password.password_hash;
+        let State {
+            tokens,
+            token_of_device,
+            ..
+        } = &mut *state;
+        let mut revoked = BTreeSet::new();
+        token_of_device.retain(|(user, device), hash| {
+            let goes = *user == password.user && *device != password.keep;
+            if goes {
+                tokens.remove(hash);
+                revoked.insert(*device);
+            }
+            !goes
+        });
+        Ok(Some(revoked))
     }
 
     async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {

@@ -8,11 +8,12 @@ use chat_proto::{ChannelId, Entry, Epoch, Head, Limits, Record, Seq, UserId};
 
 use super::MemoryStore;
 use super::log::{Log, found_key};
+use super::page::page;
 use super::state::{Standing, State};
 use crate::ports::{
     Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded,
-    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit,
-    PortError, StoreCapabilities,
+    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PortError,
+    StoreCapabilities,
 };
 
 #[async_trait]
@@ -76,7 +77,7 @@ impl MessageStore for MemoryStore {
         };
         let following = log.since(query.after).iter().map(|record| &record.entry);
         Ok(EntriesPage {
-            entries: page(following, query.limit).0,
+            entries: page(following, query.limit, Entry::size_bytes).0,
             head: log.head(),
         })
     }
@@ -91,11 +92,11 @@ impl MessageStore for MemoryStore {
             .map(|record| &record.entry)
             .filter(|entry| entry.kind.is_message());
         let (messages, more) = if query.newest {
-            let (mut newest_first, more) = page(found.rev(), query.limit);
+            let (mut newest_first, more) = page(found.rev(), query.limit, Entry::size_bytes);
             newest_first.reverse();
             (newest_first, more)
         } else {
-            page(found, query.limit)
+            page(found, query.limit, Entry::size_bytes)
         };
         Ok(MessagesPage { messages, more })
     }
@@ -227,26 +228,13 @@ fn check(append: &Append) -> Result<(), PortError> {
     Ok(())
 }
 
-/// As many as both limits allow but at least one, and whether there are more.
-fn page<'a>(mut entries: impl Iterator<Item = &'a Entry>, limit: PageLimit) -> (Vec<Entry>, bool) {
-    let (mut page, mut bytes) = (Vec::<Entry>::new(), 0_usize);
-    for entry in entries.by_ref() {
-        bytes = bytes.saturating_add(entry.size_bytes());
-        let is_full = page.len() >= limit.entries || bytes > limit.bytes;
-        if is_full && !page.is_empty() {
-            return (page, true);
-        }
-        page.push(entry.clone());
-    }
-    (page, false)
-}
-
 #[cfg(test)]
 mod tests {
     use chat_proto::{ChannelState, History};
 
     use super::super::fixture::{Writer, client_id, user, write};
     use super::*;
+    use crate::ports::PageLimit;
     use crate::ports::PortErrorKind;
 
     const LIMIT: PageLimit = PageLimit {

@@ -9,6 +9,8 @@ pub(crate) mod fixture;
 mod inbox_store;
 mod log;
 mod message_store;
+mod page;
+mod person;
 mod presence_bus;
 mod router;
 mod state;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chat_proto::{ChannelId, DeviceId, Timestamp, UserId};
 
 use super::log::Log;
+use super::person::People;
 use crate::ports::{Device, Profile, TokenHash};
 
 #[derive(Default)]
@@ -13,6 +14,7 @@ pub(super) struct State {
     /// Every channel that a user is or was in.
     pub(super) channels_of: HashMap<UserId, BTreeMap<ChannelId, Standing>>,
     pub(super) users: HashMap<UserId, User>,
+    pub(super) people: People,
     pub(super) tokens: HashMap<TokenHash, Token>,
     pub(super) token_of_device: HashMap<(UserId, DeviceId), TokenHash>,
 }

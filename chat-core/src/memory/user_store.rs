@@ -1,26 +1,41 @@
-//! Users and their devices.
+//! Users, their devices, and what they have beside channels.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use chat_proto::{DeviceId, Seq, Timestamp, UserId};
+use chat_proto::people::{
+    ContactState, DirectFrom, Prefs, PrefsChange, Relation, UserEntry, UserEntryKind,
+};
+use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
 
 use super::MemoryStore;
+use super::page::page;
+use super::person::Person;
 use super::state::{State, User};
-use crate::ports::{Device, DeviceSeen, PortError, Profile, UserStore};
+use crate::ports::{
+    Device, DeviceSeen, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile, ProfileWrite,
+    RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+};
 
 #[async_trait]
 impl UserStore for MemoryStore {
-    async fn seen(&self, seen: DeviceSeen) -> Result<(), PortError> {
+    async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         let mut state = self.state();
         let user = state.user_at_first_sight(&seen.user, seen.user_name, seen.at);
-        let device = user.devices.entry(seen.device).or_insert_with(|| Device {
+        if let Some(known) = user.devices.get_mut(&seen.device) {
+            known.seen_at = known.seen_at.max(seen.at);
+            return Ok(WrittenEntries::new());
+        }
+        let device = Device {
             device: seen.device,
             name: seen.client,
             platform: String::new(),
             created_at: seen.at,
             seen_at: seen.at,
-        });
-        device.seen_at = device.seen_at.max(seen.at);
-        Ok(())
+        };
+        let told = device.told();
+        user.devices.insert(seen.device, device);
+        Ok(state.people.tell(&seen.user, seen.at, [told]))
     }
 
     async fn profile(&self, user: &UserId) -> Result<Option<Profile>, PortError> {
@@ -29,6 +44,15 @@ impl UserStore for MemoryStore {
             .users
             .get(user)
             .map(|known| known.profile.clone()))
+    }
+
+    async fn set_profile(&self, write: ProfileWrite) -> Result<WrittenEntries, PortError> {
+        let ProfileWrite { user, change, at } = write;
+        let mut state = self.state();
+        let profile = &mut state.user_at_first_sight(&user, None, at).profile;
+        let changed = change.apply(&mut profile.name, &mut profile.direct);
+        let told = changed.map(UserEntryKind::Profile);
+        Ok(state.people.tell(&user, at, told))
     }
 
     async fn devices(&self, user: &UserId) -> Result<Vec<Device>, PortError> {
@@ -42,17 +66,136 @@ impl UserStore for MemoryStore {
         Ok(devices)
     }
 
-    async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError> {
+    async fn forget_device(
+        &self,
+        user: &UserId,
+        device: DeviceId,
+        at: Timestamp,
+    ) -> Result<WrittenEntries, PortError> {
         let mut state = self.state();
-        Ok(state
-            .users
-            .get_mut(user)
-            .is_some_and(|known| known.devices.remove(&device).is_some()))
+        let known = state.users.get_mut(user);
+        let removed = known.and_then(|known| known.devices.remove(&device));
+        let told = removed.map(|_| Device::told_removed(device));
+        Ok(state.people.tell(user, at, told))
     }
 
-    async fn user_seq(&self, _user: &UserId) -> Result<Seq, PortError> {
-        // No method of the port writes to a user's own log, so every one is empty.
-        Ok(Seq(0))
+    async fn user_seq(&self, user: &UserId) -> Result<Seq, PortError> {
+        Ok(self.state().people.get(user).map_or(Seq(0), Person::head))
+    }
+
+    async fn entries(&self, query: UserEntriesQuery) -> Result<UserEntriesPage, PortError> {
+        let state = self.state();
+        let Some(person) = state.people.get(&query.user) else {
+            return Ok(UserEntriesPage::default());
+        };
+        let following = person.log_after(query.after).iter();
+        Ok(UserEntriesPage {
+            entries: page(following, query.limit, UserEntry::size_bytes).0,
+            head: person.head(),
+        })
+    }
+
+    async fn relate(&self, write: RelationWrite) -> Result<WrittenEntries, PortError> {
+        write.check("users.relate")?;
+        let RelationWrite {
+            user,
+            other,
+            change,
+            at,
+        } = write;
+        Ok(self.state().people.relate(&user, &other, change, at))
+    }
+
+    async fn relations(
+        &self,
+        user: &UserId,
+        others: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Relation>, PortError> {
+        let state = self.state();
+        let relation = |other: &UserId| (other.clone(), state.people.relation(user, other));
+        Ok(others.iter().map(relation).collect())
+    }
+
+    async fn contacts(
+        &self,
+        query: PeopleQuery,
+    ) -> Result<PeoplePage<(UserId, ContactState)>, PortError> {
+        let state = self.state();
+        let relations = state.people.relations_of(&query.user, query.after.as_ref());
+        let shown = relations.filter_map(|(other, relation)| {
+            relation
+                .shown_contact()
+                .map(|contact| (other.clone(), contact))
+        });
+        Ok(people(shown, query.limit))
+    }
+
+    async fn blocks(&self, query: PeopleQuery) -> Result<PeoplePage<UserId>, PortError> {
+        let state = self.state();
+        let relations = state.people.relations_of(&query.user, query.after.as_ref());
+        let blocked = relations
+            .filter(|(_, relation)| relation.blocks)
+            .map(|(other, _)| other.clone());
+        Ok(people(blocked, query.limit))
+    }
+
+    async fn set_prefs(&self, write: PrefsWrite) -> Result<WrittenEntries, PortError> {
+        let PrefsWrite {
+            user,
+            channel,
+            change,
+            at,
+        } = write;
+        let mut state = self.state();
+        let kept = &mut state.people.of(&user).prefs;
+        let mut prefs = kept.get(&channel).cloned().unwrap_or_default();
+        let told = prefs
+            .merge(&change)
+            .map(|prefs| UserEntryKind::Prefs(PrefsChange { channel, prefs }));
+        if prefs.is_empty() {
+            kept.remove(&channel);
+        } else {
+            kept.insert(channel, prefs);
+        }
+        Ok(state.people.tell(&user, at, told))
+    }
+
+    async fn prefs(
+        &self,
+        user: &UserId,
+        channels: &[ChannelId],
+    ) -> Result<BTreeMap<ChannelId, Prefs>, PortError> {
+        let state = self.state();
+        let Some(person) = state.people.get(user) else {
+            return Ok(BTreeMap::new());
+        };
+        let kept = |channel: &ChannelId| Some((*channel, person.prefs.get(channel)?.clone()));
+        Ok(channels.iter().filter_map(kept).collect())
+    }
+
+    async fn set_status(&self, user: &UserId, status: UserStatus) -> Result<(), PortError> {
+        self.state().people.of(user).status = Some(status);
+        Ok(())
+    }
+
+    async fn statuses(
+        &self,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
+        let state = self.state();
+        let status = |user: &UserId| {
+            let person = state.people.get(user)?;
+            Some((user.clone(), person.status.clone()?))
+        };
+        Ok(users.iter().filter_map(status).collect())
+    }
+}
+
+/// As many as the limit allows, and whether there are more.
+fn people<T>(mut found: impl Iterator<Item = T>, limit: usize) -> PeoplePage<T> {
+    PeoplePage {
+        people: found.by_ref().take(limit).collect(),
+        more: found.next().is_some(),
     }
 }
 
@@ -68,6 +211,7 @@ impl State {
             profile: Profile {
                 user: user.clone(),
                 name,
+                direct: DirectFrom::default(),
                 created_at: at,
             },
             password_hash: None,

@@ -1,9 +1,11 @@
 //! Sign-up, passwords and tokens: only the reference server needs them.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chat_proto::{DeviceId, Timestamp, UserId};
 
-use super::PortError;
+use super::{PortError, WrittenEntries};
 
 /// SHA-256 of an opaque token. The token itself is stored nowhere.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -61,6 +63,19 @@ pub struct NewToken {
     pub expires_at: Timestamp,
 }
 
+/// A new password.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    /// Whose.
+    pub user: UserId,
+    /// The password that was compared, as its PHC string.
+    pub former_hash: String,
+    /// The new one as a PHC string.
+    pub password_hash: String,
+    /// The device that stays logged in.
+    pub keep: DeviceId,
+}
+
 /// Whom a token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenOwner {
@@ -80,8 +95,12 @@ pub struct TokenOwner {
 /// - `sign_up` MUST be atomic: of two at once with one name exactly one yields `true` (`one_sign_up_wins`).
 /// - A name that was taken MUST stay taken (`names_are_never_reused`), and a refused sign-up MUST change nothing
 ///   (`a_refused_sign_up_changes_nothing`).
-/// - `store_token` MUST make the device known to `UserStore::devices` of the same store (`a_token_makes_a_device`) and
-///   replace an older token of the device (`one_token_a_device`).
+/// - `store_token` MUST make the device known to `UserStore::devices` of the same store and tell the user's own log of it, in
+///   one transaction, and answer the entry (`a_token_makes_a_device`), and replace an older token of the device
+///   (`one_token_a_device`).
+/// - `set_password` MUST change the password of an account only where the former one is still what its caller compared
+///   with, and revoke the tokens of all devices but one in the same transaction (`a_new_password_revokes_the_others`,
+///   `a_password_changes_only_from_the_one_compared`).
 /// - After `revoke` no look-up MUST find the device's token (`revoked_is_gone`), and other devices' tokens MUST remain
 ///   (`revoking_one_spares_the_others`).
 /// - What was acknowledged MUST be found after `reopen` (`accounts_survive_reopen`).
@@ -94,10 +113,17 @@ pub trait Accounts: Send + Sync + 'static {
     async fn account(&self, user: &UserId) -> Result<Option<Account>, PortError>;
 
     /// Remembers a token.
-    async fn store_token(&self, token: NewToken) -> Result<(), PortError>;
+    async fn store_token(&self, token: NewToken) -> Result<WrittenEntries, PortError>;
 
     /// Whom the token with this hash stands for; ended ones included, the caller compares `expires_at`.
     async fn token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>, PortError>;
+
+    /// Changes the password and answers whose tokens were revoked with it; nothing where the account is not there or its
+    /// password is another by now.
+    async fn set_password(
+        &self,
+        password: NewPassword,
+    ) -> Result<Option<BTreeSet<DeviceId>>, PortError>;
 
     /// Forgets the device's token; `false` when there was none.
     async fn revoke(&self, user: &UserId, device: DeviceId) -> Result<bool, PortError>;

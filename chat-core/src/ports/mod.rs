@@ -14,7 +14,7 @@ mod presence_bus;
 mod router;
 mod user_store;
 
-pub use accounts::{Account, Accounts, NewAccount, NewToken, TokenHash, TokenOwner};
+pub use accounts::{Account, Accounts, NewAccount, NewPassword, NewToken, TokenHash, TokenOwner};
 pub use authenticator::{Authenticator, Identity};
 pub use authorizer::{Authorizer, Operation, Verdict};
 pub use clock::Clock;
@@ -32,4 +32,7 @@ pub use message_store::{
 };
 pub use presence_bus::{PresenceBus, PresenceChange, UserPresence};
 pub use router::{Envelope, Payload, Router, RouterFeed};
-pub use user_store::{Device, DeviceSeen, Profile, UserStore};
+pub use user_store::{
+    Device, DeviceSeen, PeoplePage, PeopleQuery, PrefsWrite, Profile, ProfileWrite, RelationWrite,
+    UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+};

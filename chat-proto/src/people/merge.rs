@@ -1,6 +1,6 @@
-//! How a change of what a member set for themselves is taken over.
+//! How a change of preferences or of a profile is taken over.
 
-use super::Prefs;
+use super::{DirectFrom, Prefs, ProfileChange};
 
 impl Prefs {
     /// Takes over what a change says; a time of 0, false and an empty draft clear. Returns what is otherwise now, as the
@@ -13,6 +13,19 @@ impl Prefs {
             draft: merged(&mut self.draft, &change.draft),
         };
         (!changed.is_empty()).then_some(changed)
+    }
+}
+
+impl ProfileChange {
+    /// Takes the change over into a profile; an empty name clears. Returns what is otherwise now, as the user's own log
+    /// tells it; nothing where all of it was so already.
+    pub fn apply(&self, name: &mut Option<String>, direct: &mut DirectFrom) -> Option<Self> {
+        let changed = Self {
+            name: merged(name, &self.name),
+            direct: self.direct.filter(|wanted| wanted != direct),
+        };
+        *direct = changed.direct.unwrap_or(*direct);
+        (changed != Self::default()).then_some(changed)
     }
 }
 

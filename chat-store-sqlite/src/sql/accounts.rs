@@ -18,3 +18,9 @@ pub(crate) const TOKEN_OWNER: &str = "
     WHERE t.hash = ?1";
 
 pub(crate) const REVOKE: &str = "DELETE FROM tokens WHERE user = ?1 AND device = ?2";
+
+pub(crate) const SET_PASSWORD: &str =
+    "UPDATE accounts SET password_hash = ?3 WHERE user = ?1 AND password_hash = ?2";
+
+pub(crate) const REVOKE_OTHERS: &str =
+    "DELETE FROM tokens WHERE user = ?1 AND device <> ?2 RETURNING device";

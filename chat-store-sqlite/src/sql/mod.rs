@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod inbox;
 pub(crate) mod messages;
 pub(crate) mod meta;
+pub(crate) mod people;
 pub(crate) mod rows;
 pub(crate) mod users;
 
@@ -14,7 +15,8 @@ mod tests {
     use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
     use super::rows::Pattern;
-    use super::{accounts, inbox, messages, users};
+    use super::{accounts, inbox, messages, people, users};
+    use crate::migrate::MIGRATIONS;
 
     /// What SQLite may go through from end to end: the rows of the statement itself.
     const SCANNED: [&str; 10] = [
@@ -39,11 +41,12 @@ mod tests {
             .connect()
             .await
             .expect("a database");
-        let schema = include_str!("../../migrations/0001_initial.sql");
-        sqlx::raw_sql(schema)
-            .execute(&mut db)
-            .await
-            .expect("a schema");
+        for step in MIGRATIONS {
+            sqlx::raw_sql(step)
+                .execute(&mut db)
+                .await
+                .expect("a schema");
+        }
         let constants = [
             messages::LOAD,
             messages::HEADS,
@@ -62,11 +65,23 @@ mod tests {
             inbox::MARKS,
             users::PROFILE,
             users::DEVICES,
-            users::USER_SEQ,
+            users::DEVICE,
             users::FORGET_DEVICE,
+            people::USER_SEQ,
+            people::ENTRIES,
+            people::RELATIONS,
+            people::CONTACTS,
+            people::BLOCKS,
+            people::PREFS,
+            people::STATUSES,
+            people::REMOVE_CONTACT,
+            people::REMOVE_BLOCK,
+            people::REMOVE_PREFS,
             accounts::ACCOUNT,
             accounts::TOKEN_OWNER,
             accounts::REVOKE,
+            accounts::SET_PASSWORD,
+            accounts::REVOKE_OTHERS,
         ];
         let patterns: [&Pattern; 9] = [
             &messages::INSERT_PLAIN_MESSAGES,

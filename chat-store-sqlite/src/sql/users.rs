@@ -17,10 +17,14 @@ pub(crate) const DEVICE_NAMED: &str = "
 
 pub(crate) const FORGET_DEVICE: &str = "DELETE FROM devices WHERE user = ?1 AND device = ?2";
 
-pub(crate) const PROFILE: &str = "SELECT user, name, created_at FROM users WHERE user = ?1";
+pub(crate) const PROFILE: &str = "SELECT user, name, direct, created_at FROM users WHERE user = ?1";
+
+pub(crate) const SET_PROFILE: &str = "UPDATE users SET name = ?2, direct = ?3 WHERE user = ?1";
+
+pub(crate) const DEVICE: &str = "
+    SELECT device, coalesce(name, client) AS name, platform, created_at, seen_at
+    FROM devices WHERE user = ?1 AND device = ?2";
 
 pub(crate) const DEVICES: &str = "
     SELECT device, coalesce(name, client) AS name, platform, created_at, seen_at
     FROM devices WHERE user = ?1 ORDER BY created_at, device";
-
-pub(crate) const USER_SEQ: &str = "SELECT user_seq FROM users WHERE user = ?1";

@@ -11,6 +11,7 @@ mod checkpoint;
 mod known;
 mod marks;
 mod people;
+mod personal;
 mod plan;
 mod prepare;
 mod queue;

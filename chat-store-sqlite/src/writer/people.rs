@@ -1,11 +1,17 @@
-//! Writes about people, which are rare: one statement each, in the order of the queue.
+//! Writes about people, which are rare: a few statements each, in the order of the queue.
 
-use chat_core::ports::{DeviceSeen, NewAccount, NewToken};
-use chat_proto::{DeviceId, UserId};
+use std::collections::BTreeSet;
+
+use chat_core::ports::{
+    Device, DeviceSeen, NewAccount, NewPassword, NewToken, PrefsWrite, ProfileWrite, RelationWrite,
+    UserStatus, WrittenEntries,
+};
+use chat_proto::{DeviceId, Timestamp, UserId};
 use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::decode::bound;
+use super::personal;
+use crate::decode::{Fields, bound};
 use crate::sql::rows::Binds;
 use crate::sql::{accounts, users};
 
@@ -13,52 +19,119 @@ use crate::sql::{accounts, users};
 #[derive(Debug)]
 pub(crate) enum PersonWrite {
     Seen(DeviceSeen),
-    ForgetDevice { user: UserId, device: DeviceId },
+    ForgetDevice {
+        user: UserId,
+        device: DeviceId,
+        at: Timestamp,
+    },
+    Profile(ProfileWrite),
+    Relate(RelationWrite),
+    Prefs(PrefsWrite),
+    Status(UserId, UserStatus),
     SignUp(NewAccount),
     StoreToken(NewToken),
-    Revoke { user: UserId, device: DeviceId },
+    SetPassword(NewPassword),
+    Revoke {
+        user: UserId,
+        device: DeviceId,
+    },
+}
+
+/// What a write about people came to.
+#[derive(Debug, Default)]
+pub(crate) struct PersonDone {
+    /// Whether anything changed beside what `written` tells.
+    pub(crate) changed: bool,
+    /// What was added to users' own logs.
+    pub(crate) written: WrittenEntries,
+    /// Devices whose tokens were revoked.
+    pub(crate) revoked: BTreeSet<DeviceId>,
+}
+
+impl From<bool> for PersonDone {
+    fn from(changed: bool) -> Self {
+        Self {
+            changed,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<WrittenEntries> for PersonDone {
+    fn from(written: WrittenEntries) -> Self {
+        Self {
+            written,
+            ..Self::default()
+        }
+    }
 }
 
 impl PersonWrite {
-    /// Writes; whether anything changed, as the port asks.
-    pub(super) async fn write(&self, db: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-        match self {
-            Self::Seen(seen) => {
-                see_user(db, &seen.user, seen.user_name.as_deref(), bound(seen.at.0)).await?;
-                let mut binds = Binds::default();
-                binds
-                    .add(seen.user.as_str())
-                    .add(seen.device.as_bytes().as_slice())
-                    .add(seen.client.as_str())
-                    .add(bound(seen.at.0));
-                run(db, users::DEVICE_SEEN, binds).await
+    /// Writes; answers what the port asks.
+    pub(super) async fn write(&self, db: &mut SqliteConnection) -> Result<PersonDone, sqlx::Error> {
+        Ok(match self {
+            Self::Seen(seen) => see(db, seen).await?.into(),
+            Self::ForgetDevice { user, device, at } => {
+                forget_device(db, user, *device, *at).await?.into()
             }
-            Self::ForgetDevice { user, device } => {
-                run(db, users::FORGET_DEVICE, of_device(user, *device)).await
-            }
-            Self::SignUp(account) => sign_up(db, account).await,
-            Self::StoreToken(token) => store_token(db, token).await,
-            Self::Revoke { user, device } => {
-                run(db, accounts::REVOKE, of_device(user, *device)).await
-            }
-        }
+            Self::Profile(write) => personal::set_profile(db, write).await?.into(),
+            Self::Relate(write) => personal::relate(db, write).await?.into(),
+            Self::Prefs(write) => personal::set_prefs(db, write).await?.into(),
+            Self::Status(user, status) => personal::set_status(db, user, status).await?.into(),
+            Self::SignUp(account) => sign_up(db, account).await?.into(),
+            Self::StoreToken(token) => store_token(db, token).await?.into(),
+            Self::SetPassword(password) => set_password(db, password).await?,
+            Self::Revoke { user, device } => run(db, accounts::REVOKE, of_device(user, *device))
+                .await?
+                .into(),
+        })
     }
 
     /// Roughly the bytes that it occupies.
     pub(super) fn bytes(&self) -> usize {
         const FIXED: usize = 256;
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         FIXED
             + match self {
-                Self::Seen(seen) => {
-                    seen.client.len() + seen.user_name.as_ref().map_or(0, String::len)
-                }
-                Self::SignUp(account) => {
-                    account.password_hash.len() + account.name.as_ref().map_or(0, String::len)
-                }
+                Self::Seen(seen) => seen.client.len() + text(&seen.user_name),
+                Self::Profile(write) => text(&write.change.name),
+                Self::Prefs(write) => text(&write.change.draft),
+                Self::Status(_, status) => text(&status.text),
+                Self::SignUp(account) => account.password_hash.len() + text(&account.name),
                 Self::StoreToken(token) => token.device_name.len() + token.platform.len(),
-                Self::ForgetDevice { .. } | Self::Revoke { .. } => 0,
+                Self::SetPassword(password) => {
+                    password.former_hash.len() + password.password_hash.len()
+                }
+                Self::Relate(_) | Self::ForgetDevice { .. } | Self::Revoke { .. } => 0,
             }
     }
+}
+
+async fn see(db: &mut SqliteConnection, seen: &DeviceSeen) -> Result<WrittenEntries, sqlx::Error> {
+    let DeviceSeen {
+        user,
+        device,
+        user_name,
+        client,
+        at,
+    } = seen;
+    see_user(db, user, user_name.as_deref(), bound(at.0)).await?;
+    let known = device_of(db, user, *device).await?;
+    let mut binds = of_device(user, *device);
+    binds.add(client.as_str()).add(bound(at.0));
+    run(db, users::DEVICE_SEEN, binds).await?;
+    tell_of_device(db, user, *device, known, *at).await
+}
+
+async fn forget_device(
+    db: &mut SqliteConnection,
+    user: &UserId,
+    device: DeviceId,
+    at: Timestamp,
+) -> Result<WrittenEntries, sqlx::Error> {
+    let forgotten = run(db, users::FORGET_DEVICE, of_device(user, device)).await?;
+    let told = forgotten.then(|| Device::told_removed(device));
+    personal::tell(db, user, at, told).await
 }
 
 async fn sign_up(db: &mut SqliteConnection, account: &NewAccount) -> Result<bool, sqlx::Error> {
@@ -75,9 +148,13 @@ async fn sign_up(db: &mut SqliteConnection, account: &NewAccount) -> Result<bool
     Ok(!taken)
 }
 
-async fn store_token(db: &mut SqliteConnection, token: &NewToken) -> Result<bool, sqlx::Error> {
+async fn store_token(
+    db: &mut SqliteConnection,
+    token: &NewToken,
+) -> Result<WrittenEntries, sqlx::Error> {
     let at = bound(token.at.0);
     see_user(db, &token.user, None, at).await?;
+    let known = device_of(db, &token.user, token.device).await?;
     let mut named = of_device(&token.user, token.device);
     named
         .add(token.device_name.as_str())
@@ -89,10 +166,36 @@ async fn store_token(db: &mut SqliteConnection, token: &NewToken) -> Result<bool
         .add(token.hash.0.as_slice())
         .add(at)
         .add(bound(token.expires_at.0));
-    run(db, accounts::STORE_TOKEN, stored).await
+    run(db, accounts::STORE_TOKEN, stored).await?;
+    tell_of_device(db, &token.user, token.device, known, token.at).await
 }
 
-async fn see_user(
+async fn set_password(
+    db: &mut SqliteConnection,
+    password: &NewPassword,
+) -> Result<PersonDone, sqlx::Error> {
+    let mut binds = Binds::default();
+    binds
+        .add(password.user.as_str())
+        .add(password.former_hash.as_str())
+        .add(password.password_hash.as_str());
+    if !run(db, accounts::SET_PASSWORD, binds).await? {
+        return Ok(false.into());
+    }
+    let others = of_device(&password.user, password.keep);
+    let revoked = db
+        .fetch_all(sqlx::query_with(accounts::REVOKE_OTHERS, others.finish()))
+        .await?;
+    let device = |row| Fields::new(row, "accounts.set_password").device("device");
+    let revoked = revoked.iter().map(device).collect::<Result<_, _>>();
+    Ok(PersonDone {
+        changed: true,
+        revoked: revoked.map_err(damaged)?,
+        ..PersonDone::default()
+    })
+}
+
+pub(super) async fn see_user(
     db: &mut SqliteConnection,
     user: &UserId,
     name: Option<&str>,
@@ -103,17 +206,48 @@ async fn see_user(
     run(db, users::INSERT_USER, binds).await.map(drop)
 }
 
+async fn device_of(
+    db: &mut SqliteConnection,
+    user: &UserId,
+    device: DeviceId,
+) -> Result<Option<Device>, sqlx::Error> {
+    let query = sqlx::query_with(users::DEVICE, of_device(user, device).finish());
+    let row = db.fetch_optional(query).await?;
+    row.map(|row| Fields::new(&row, "users.seen").listed_device())
+        .transpose()
+        .map_err(damaged)
+}
+
+/// Tells the user's own log of a device, unless it is as it was known.
+async fn tell_of_device(
+    db: &mut SqliteConnection,
+    user: &UserId,
+    device: DeviceId,
+    known: Option<Device>,
+    at: Timestamp,
+) -> Result<WrittenEntries, sqlx::Error> {
+    let now = device_of(db, user, device).await?;
+    let told = now.map(|now| now.told());
+    let told = told.filter(|told| known.map(|known| known.told()).as_ref() != Some(told));
+    personal::tell(db, user, at, told).await
+}
+
 fn of_device(user: &UserId, device: DeviceId) -> Binds {
     let mut binds = Binds::default();
     binds.add(user.as_str()).add(device.as_bytes().as_slice());
     binds
 }
 
-async fn run(
+pub(super) async fn run(
     db: &mut SqliteConnection,
     sql: &'static str,
     binds: Binds,
 ) -> Result<bool, sqlx::Error> {
     let done = db.execute(sqlx::query_with(sql, binds.finish())).await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// What is stored is not what was written.
+pub(super) fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
 }

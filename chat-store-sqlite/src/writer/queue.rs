@@ -8,7 +8,7 @@ use chat_core::ports::{AppendOutcome, MarkRise, PortError, PortErrorKind, Retry}
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::people::PersonWrite;
+use super::people::{PersonDone, PersonWrite};
 use super::prepare::PreparedAppend;
 use super::task::Writer;
 use crate::config::{WRITE_QUEUE_KIB_MAX, WRITE_QUEUE_MAX, WRITE_WAIT_MAX};
@@ -45,7 +45,7 @@ pub(super) struct Request {
 pub(super) enum Work {
     Append(PreparedAppend, Reply<AppendOutcome>),
     Raise(Vec<MarkRise>, Reply<()>),
-    Person(PersonWrite, Reply<bool>),
+    Person(PersonWrite, Reply<PersonDone>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, WriteFailure>>;
@@ -103,7 +103,7 @@ impl WriteQueue {
         &self,
         op: &'static str,
         write: PersonWrite,
-    ) -> Result<bool, PortError> {
+    ) -> Result<PersonDone, PortError> {
         self.submit(op, write.bytes(), |reply| Work::Person(write, reply))
             .await
     }

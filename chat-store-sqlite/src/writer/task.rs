@@ -13,6 +13,7 @@ use super::append::{AppendStep, Placed};
 use super::checkpoint::Checkpoints;
 use super::known::KnownChannels;
 use super::marks::raise_all;
+use super::people::PersonDone;
 use super::plan::Heads;
 use super::queue::{Request, Work};
 use crate::config::{BATCH_BYTES_MAX, BATCH_WRITES_MAX};
@@ -37,7 +38,8 @@ pub(super) struct Writer {
 /// What becomes of a request if the transaction commits.
 enum Outcome {
     Append(Result<AppendOutcome, WriteFailure>),
-    Done(bool),
+    Raised,
+    Person(PersonDone),
 }
 
 /// Why a transaction failed.
@@ -203,8 +205,8 @@ impl Writer {
         for (place, request) in batch.iter().enumerate() {
             outcomes.push(match &request.work {
                 Work::Append(..) => Outcome::Append(appended.outcome(place)),
-                Work::Raise(..) => Outcome::Done(true),
-                Work::Person(write, _) => Outcome::Done(write.write(&mut self.db).await?),
+                Work::Raise(..) => Outcome::Raised,
+                Work::Person(write, _) => Outcome::Person(write.write(&mut self.db).await?),
             });
         }
         let committed = self.db.execute(meta::COMMIT).await;
@@ -239,10 +241,9 @@ fn answer(request: Request, outcome: Outcome) {
     // A caller who is gone does not want to know.
     match (request.work, outcome) {
         (Work::Append(_, reply), Outcome::Append(outcome)) => drop(reply.send(outcome)),
-        (Work::Raise(_, reply), Outcome::Done(_)) => drop(reply.send(Ok(()))),
-        (Work::Person(_, reply), Outcome::Done(changed)) => drop(reply.send(Ok(changed))),
-        (Work::Append(..), Outcome::Done(_))
-        | (Work::Raise(..) | Work::Person(..), Outcome::Append(_)) => {
+        (Work::Raise(_, reply), Outcome::Raised) => drop(reply.send(Ok(()))),
+        (Work::Person(_, reply), Outcome::Person(done)) => drop(reply.send(Ok(done))),
+        (Work::Append(..) | Work::Raise(..) | Work::Person(..), _) => {
             unreachable!("outcomes are made from the requests, in their order")
         }
     }
@@ -253,7 +254,7 @@ fn measure(outcomes: &[Outcome], started: Instant) {
         .iter()
         .map(|outcome| match outcome {
             Outcome::Append(Ok(AppendOutcome::Appended { durable })) => *durable,
-            Outcome::Append(_) | Outcome::Done(_) => 0,
+            Outcome::Append(_) | Outcome::Raised | Outcome::Person(_) => 0,
         })
         .sum();
     metrics::counter!("chat_store_commits_total").increment(1);

@@ -1,9 +1,14 @@
 //! The cases.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chat_core::ports::{Account, Accounts, NewAccount, NewToken, Profile, TokenHash, TokenOwner};
-use chat_core::proto::{DeviceId, Timestamp, UserId};
+use chat_core::ports::{
+    Account, Accounts, NewAccount, NewPassword, NewToken, PageLimit, Profile, TokenHash,
+    TokenOwner, UserEntriesQuery, WrittenEntries,
+};
+use chat_core::proto::people::UserEntry;
+use chat_core::proto::{DeviceId, Seq, Timestamp, UserId};
 
 use crate::case::join_all;
 use crate::factory::Opened;
@@ -39,7 +44,7 @@ pub async fn names_are_never_reused(opened: Opened) {
     store(opened.accounts(), tokens.of(&alice, device, 1)).await;
     let revoked = opened.accounts().revoke(&alice, device).await;
     assert!(revoked.expect("the store answers"));
-    let forgotten = opened.users().forget_device(&alice, device).await;
+    let forgotten = opened.users().forget_device(&alice, device, START).await;
     forgotten.expect("the store answers");
     assert_taken(&opened, &alice).await;
     let opened = opened.reopen().await;
@@ -78,7 +83,15 @@ pub async fn a_token_makes_a_device(opened: Opened) {
     let (alice, device) = (fresh_user("alice"), fresh_device());
     let tokens = Tokens::fresh();
     sign_up(opened.accounts(), &alice).await;
-    store(opened.accounts(), tokens.of(&alice, device, 1)).await;
+    let told = store(opened.accounts(), tokens.of(&alice, device, 1)).await;
+    assert_eq!(
+        told.get(&alice),
+        Some(&log(&opened, &alice).await),
+        "a token answers with what it told the user's log"
+    );
+    assert_eq!(told.get(&alice).map(Vec::len), Some(1), "a device is told");
+    let again = store(opened.accounts(), tokens.of(&alice, device, 1)).await;
+    assert!(again.is_empty(), "a known device is not told again");
     let devices = opened.users().devices(&alice).await;
     let devices = devices.expect("the store answers");
     let listed: Vec<_> = devices
@@ -191,6 +204,70 @@ pub async fn revoking_one_spares_the_others(opened: Opened) {
     }
 }
 
+/// A new password, by one of three devices; and what somebody else's does.
+pub async fn a_new_password_revokes_the_others(opened: Opened) {
+    let (alice, bob) = (fresh_user("alice"), fresh_user("bob"));
+    let [phone, laptop, tablet, other] = [(); 4].map(|()| fresh_device());
+    let tokens = Tokens::fresh();
+    sign_up(opened.accounts(), &alice).await;
+    sign_up(opened.accounts(), &bob).await;
+    for (user, device, number) in [
+        (&alice, phone, 1),
+        (&alice, laptop, 2),
+        (&alice, tablet, 3),
+        (&bob, other, 4),
+    ] {
+        store(opened.accounts(), tokens.of(user, device, number)).await;
+    }
+    let revoked = set_password(&opened, &alice, "a password", "new", laptop).await;
+    assert_eq!(
+        revoked,
+        Some([phone, tablet].into()),
+        "a new password names the devices that it logs out"
+    );
+    let opened = opened.reopen().await;
+    for (number, stays) in [(1, false), (2, true), (3, false), (4, true)] {
+        assert_eq!(
+            tokens.owner(&opened, number).await.is_some(),
+            stays,
+            "a new password revokes the tokens of its user's other devices"
+        );
+    }
+    let account = opened.accounts().account(&alice).await;
+    assert_eq!(
+        account.expect("the store answers"),
+        Some(Account::new(alice, "new".into())),
+        "the new password is the one kept"
+    );
+}
+
+/// A password that was changed meanwhile, and an account that is not there.
+pub async fn a_password_changes_only_from_the_one_compared(opened: Opened) {
+    let (alice, phone, laptop) = (fresh_user("alice"), fresh_device(), fresh_device());
+    let tokens = Tokens::fresh();
+    sign_up(opened.accounts(), &alice).await;
+    store(opened.accounts(), tokens.of(&alice, phone, 1)).await;
+    assert_eq!(
+        set_password(&opened, &alice, "another", "new", laptop).await,
+        None,
+        "a password changes only from the one compared"
+    );
+    assert_eq!(
+        set_password(&opened, &fresh_user("carol"), "a password", "new", laptop).await,
+        None
+    );
+    let account = opened.accounts().account(&alice).await;
+    assert_eq!(
+        account.expect("the store answers"),
+        Some(Account::new(alice, "a password".into())),
+        "a refused change leaves the password"
+    );
+    assert!(
+        tokens.owner(&opened, 1).await.is_some(),
+        "a refused change revokes nothing"
+    );
+}
+
 /// Accounts, tokens and what was revoked, after closing and opening.
 pub async fn accounts_survive_reopen(opened: Opened) {
     let (alice, phone, laptop) = (fresh_user("alice"), fresh_device(), fresh_device());
@@ -246,11 +323,39 @@ async fn sign_up(accounts: &Arc<dyn Accounts>, user: &UserId) {
     assert!(outcome.expect("the store answers"), "the name is free");
 }
 
-async fn store(accounts: &Arc<dyn Accounts>, token: NewToken) {
-    accounts
-        .store_token(token)
-        .await
-        .expect("the store answers");
+async fn store(accounts: &Arc<dyn Accounts>, token: NewToken) -> WrittenEntries {
+    let stored = accounts.store_token(token).await;
+    stored.expect("the store answers")
+}
+
+async fn log(opened: &Opened, user: &UserId) -> Vec<UserEntry> {
+    let query = UserEntriesQuery {
+        user: user.clone(),
+        after: Seq(0),
+        limit: PageLimit {
+            entries: 100,
+            bytes: usize::MAX,
+        },
+    };
+    let page = opened.users().entries(query).await;
+    page.expect("the store answers").entries
+}
+
+async fn set_password(
+    opened: &Opened,
+    user: &UserId,
+    former: &str,
+    new: &str,
+    keep: DeviceId,
+) -> Option<BTreeSet<DeviceId>> {
+    let password = NewPassword {
+        user: user.clone(),
+        former_hash: former.into(),
+        password_hash: new.into(),
+        keep,
+    };
+    let set = opened.accounts().set_password(password).await;
+    set.expect("the store answers")
 }
 
 fn new_account(user: &UserId, password: &str) -> NewAccount {

@@ -3,6 +3,7 @@
 mod cases;
 
 pub use cases::{
+    a_new_password_revokes_the_others, a_password_changes_only_from_the_one_compared,
     a_refused_sign_up_changes_nothing, a_token_makes_a_device, accounts_survive_reopen,
     names_are_never_reused, one_sign_up_wins, one_token_a_device, revoked_is_gone,
     revoking_one_spares_the_others,
@@ -21,6 +22,8 @@ macro_rules! __accounts_cases {
             one_token_a_device
             revoked_is_gone
             revoking_one_spares_the_others
+            a_new_password_revokes_the_others
+            a_password_changes_only_from_the_one_compared
             accounts_survive_reopen
         }
     };

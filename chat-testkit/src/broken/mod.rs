@@ -5,9 +5,11 @@
 mod appends;
 mod inbox;
 mod messages;
+mod people;
 mod reads;
 mod rows;
 mod table;
+mod users;
 mod views;
 
 pub use appends::{
@@ -17,6 +19,14 @@ pub use appends::{
 };
 pub use inbox::{InboxTwist, TwistedInbox};
 pub use messages::{MessagesTwist, TwistedMessages};
+pub use people::{
+    AsksByAnOldLook, AsksOnOneSide, BlockPagesEndEarly, ContactPagesSkip, DevicesAnewAtEverySight,
+    DevicesById, DropsWhatTheBlockedAsk, HidesBlocksOfOthers, HolesInTheUsersLog,
+    KeepsForgottenDevices, NamelessAtFirstSight, OneLogForAll, PreferencesOfAll, ProfilesFallBack,
+    RemovesOneSide, ReplacesPreferences, SilentAboutDevices, StatusWithoutText,
+    TakesRelationsToOneself, TellsOnlyWhoDidIt, UserPageBytesForgotten, UserPagesOffByOne,
+    UserSeqBehindTheLog, UserSeqFromOne, WritesDraftsAgain,
+};
 pub use reads::{
     BytesForgotten, HeadApartFromEntries, KeysForgotten, KeysOfAnySender, LeaksAcrossChannels,
     LoadsWithoutKeys, MoreForgotten, PagesByMessageId, PagesOffByOne, RangeOffByOne,
@@ -28,4 +38,5 @@ pub use rows::{
     OwnMessageAlwaysRead, RaisingAddsUp, ShowsWhatIsNotVisible, SkipsTies,
 };
 pub use table::{BROKEN, Broken, Wrap};
+pub use users::{TwistedUsers, UsersTwist};
 pub use views::{EpochDrawnAnew, HeadsWithoutTheAbsent, MemberPagesRepeat, SuccessorByName};

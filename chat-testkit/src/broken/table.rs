@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::inbox::{InboxTwist, TwistedInbox};
 use super::messages::{MessagesTwist, TwistedMessages};
-use super::{appends, reads, rows, views};
+use super::users::{TwistedUsers, UsersTwist};
+use super::{appends, people, reads, rows, views};
 use crate::factory::Stores;
 use crate::memory_stores::MemoryStores;
 
@@ -267,6 +268,162 @@ pub const BROKEN: &[Broken] = &[
         law: "no activity of another's row",
         wrap: inbox::<rows::MarksLiftEverybody>,
     },
+    Broken {
+        name: "nameless_at_first_sight",
+        caught_by: "first_sight_makes_a_user",
+        law: "the first sight makes the user known",
+        wrap: users::<people::NamelessAtFirstSight>,
+    },
+    Broken {
+        name: "devices_anew_at_every_sight",
+        caught_by: "seeing_again_changes_only_the_time",
+        law: "changes only its time",
+        wrap: users::<people::DevicesAnewAtEverySight>,
+    },
+    Broken {
+        name: "devices_by_id",
+        caught_by: "devices_are_the_users_own",
+        law: "oldest first",
+        wrap: users::<people::DevicesById>,
+    },
+    Broken {
+        name: "keeps_forgotten_devices",
+        caught_by: "a_forgotten_device_is_gone",
+        law: "forgetting tells whether there was such a device",
+        wrap: users::<people::KeepsForgottenDevices>,
+    },
+    Broken {
+        name: "silent_about_devices",
+        caught_by: "devices_are_told_by_the_log",
+        law: "first sight and its end are entries",
+        wrap: users::<people::SilentAboutDevices>,
+    },
+    Broken {
+        name: "user_seq_from_one",
+        caught_by: "an_empty_log_is_at_zero",
+        law: "the user's log is empty",
+        wrap: users::<people::UserSeqFromOne>,
+    },
+    Broken {
+        name: "user_seq_behind_the_log",
+        caught_by: "user_seq_is_the_end_of_the_log",
+        law: "user_seq is the seq of the last entry",
+        wrap: users::<people::UserSeqBehindTheLog>,
+    },
+    Broken {
+        name: "holes_in_the_users_log",
+        caught_by: "the_users_log_is_contiguous",
+        law: "contiguous from 1 whoever writes",
+        wrap: users::<people::HolesInTheUsersLog>,
+    },
+    Broken {
+        name: "one_log_for_all",
+        caught_by: "logs_are_the_users_own",
+        law: "written for its user only",
+        wrap: users::<people::OneLogForAll>,
+    },
+    Broken {
+        name: "user_pages_off_by_one",
+        caught_by: "pages_of_the_users_log_are_exact",
+        law: "starts right behind",
+        wrap: users::<people::UserPagesOffByOne>,
+    },
+    Broken {
+        name: "user_page_bytes_forgotten",
+        caught_by: "pages_of_the_users_log_are_exact",
+        law: "holds what",
+        wrap: users::<people::UserPageBytesForgotten>,
+    },
+    Broken {
+        name: "tells_only_who_did_it",
+        caught_by: "a_write_answers_what_it_wrote",
+        law: "answered exactly the entries",
+        wrap: users::<people::TellsOnlyWhoDidIt>,
+    },
+    Broken {
+        name: "writes_drafts_again",
+        caught_by: "what_is_so_already_adds_no_entry",
+        law: "what is so already adds no entry",
+        wrap: users::<people::WritesDraftsAgain>,
+    },
+    Broken {
+        name: "asks_on_one_side",
+        caught_by: "putting_asks_and_then_accepts",
+        law: "both lists show it",
+        wrap: users::<people::AsksOnOneSide>,
+    },
+    Broken {
+        name: "removes_one_side",
+        caught_by: "removing_ends_it_on_both_sides",
+        law: "removing ends it on both sides",
+        wrap: users::<people::RemovesOneSide>,
+    },
+    Broken {
+        name: "asks_by_an_old_look",
+        caught_by: "two_who_put_each_other_at_once_are_contacts",
+        law: "two who put each other at once are contacts",
+        wrap: users::<people::AsksByAnOldLook>,
+    },
+    Broken {
+        name: "drops_what_the_blocked_ask",
+        caught_by: "the_blocked_cannot_tell",
+        law: "the blocked sees what anybody would",
+        wrap: users::<people::DropsWhatTheBlockedAsk>,
+    },
+    Broken {
+        name: "contact_pages_skip",
+        caught_by: "contacts_are_listed_in_pages",
+        law: "list every contact once",
+        wrap: users::<people::ContactPagesSkip>,
+    },
+    Broken {
+        name: "block_pages_end_early",
+        caught_by: "blocks_are_listed_in_pages",
+        law: "list everybody who is blocked once",
+        wrap: users::<people::BlockPagesEndEarly>,
+    },
+    Broken {
+        name: "hides_blocks_of_others",
+        caught_by: "relations_show_both_sides",
+        law: "the blocks of both sides",
+        wrap: users::<people::HidesBlocksOfOthers>,
+    },
+    Broken {
+        name: "takes_relations_to_oneself",
+        caught_by: "nobody_is_related_to_themselves",
+        law: "a relation to oneself is misuse",
+        wrap: users::<people::TakesRelationsToOneself>,
+    },
+    Broken {
+        name: "replaces_preferences",
+        caught_by: "preferences_merge_by_field",
+        law: "preferences change by field",
+        wrap: users::<people::ReplacesPreferences>,
+    },
+    Broken {
+        name: "preferences_of_all",
+        caught_by: "preferences_are_the_users_own",
+        law: "where there are some",
+        wrap: users::<people::PreferencesOfAll>,
+    },
+    Broken {
+        name: "profiles_fall_back",
+        caught_by: "a_profile_changes_by_field",
+        law: "a profile changes by field",
+        wrap: users::<people::ProfilesFallBack>,
+    },
+    Broken {
+        name: "status_without_text",
+        caught_by: "a_status_is_kept_and_not_logged",
+        law: "kept as it was given",
+        wrap: users::<people::StatusWithoutText>,
+    },
+    Broken {
+        name: "users_lost_on_reopen",
+        caught_by: "users_survive_reopen",
+        law: "what was acknowledged of a user",
+        wrap: lost_on_reopen,
+    },
 ];
 
 fn messages<T: MessagesTwist + Default>() -> Wrap {
@@ -280,6 +437,13 @@ fn inbox<T: InboxTwist + Default>() -> Wrap {
     Arc::new(|stores| {
         let inner = Arc::clone(stores.inbox());
         stores.with_inbox(Arc::new(TwistedInbox::new(inner, T::default())))
+    })
+}
+
+fn users<T: UsersTwist + Default>() -> Wrap {
+    Arc::new(|stores| {
+        let inner = Arc::clone(stores.users());
+        stores.with_users(Arc::new(TwistedUsers::new(inner, T::default())))
     })
 }
 

@@ -1,14 +1,17 @@
 //! The cases.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use chat_core::ports::{Device, DeviceSeen, Profile, UserStore};
-use chat_core::proto::{DeviceId, Seq, Timestamp, UserId};
+use chat_core::ports::{Device, DeviceSeen, Profile, UserStatus, UserStore};
+use chat_core::proto::people::{DirectFrom, RelationChange};
+use chat_core::proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
 
+use super::person::{Person, draft};
 use crate::case::join_all;
 use crate::factory::Opened;
 use crate::log_writer::{START, TICK_MS};
-use crate::names::{fresh_device, fresh_user};
+use crate::names::{fresh_channel, fresh_device, fresh_user};
 
 /// A user and a device that nobody knew, then known; also when seen by several nodes at once.
 pub async fn first_sight_makes_a_user(opened: Opened) {
@@ -24,6 +27,7 @@ pub async fn first_sight_makes_a_user(opened: Opened) {
     let expected = Profile {
         user: alice.clone(),
         name: Some("Alice".into()),
+        direct: DirectFrom::All,
         created_at: START,
     };
     let profile = store.profile(&alice).await;
@@ -108,9 +112,9 @@ pub async fn a_forgotten_device_is_gone(opened: Opened) {
         (&alice, false),
         (&fresh_user("carol"), false),
     ] {
-        let forgotten = store.forget_device(user, phone).await;
+        let forgotten = store.forget_device(user, phone, START).await;
         assert_eq!(
-            forgotten.expect("the store answers"),
+            !forgotten.expect("the store answers").is_empty(),
             expected,
             "forgetting tells whether there was such a device"
         );
@@ -144,40 +148,52 @@ pub async fn an_empty_log_is_at_zero(opened: Opened) {
             Seq(0),
             "the user's log is empty"
         );
-        see(store, sight(&alice, fresh_device(), 0)).await;
+        let status = store.set_status(&alice, UserStatus::default()).await;
+        status.expect("the store answers");
     }
 }
 
-/// Users, devices and what was forgotten, after closing and opening.
+/// Users, devices, what was forgotten, relations, preferences and logs, after closing and opening.
 pub async fn users_survive_reopen(opened: Opened) {
-    let (alice, phone, laptop) = (fresh_user("alice"), fresh_device(), fresh_device());
+    let (phone, laptop, channel) = (fresh_device(), fresh_device(), fresh_channel());
+    let (alice, bob) = (fresh_user("alice"), fresh_user("bob"));
+    let person = |opened: &Opened, user: &UserId| Person {
+        store: Arc::clone(opened.users()),
+        user: user.clone(),
+    };
     see(opened.users(), sight(&alice, phone, 0)).await;
     see(opened.users(), sight(&alice, laptop, 1)).await;
     see(opened.users(), sight(&alice, laptop, 7)).await;
-    let forgotten = opened.users().forget_device(&alice, phone).await;
-    assert!(forgotten.expect("the store answers"));
-    let before = (
-        opened
-            .users()
-            .profile(&alice)
-            .await
-            .expect("the store answers"),
-        devices(opened.users(), &alice).await,
-    );
+    let forgotten = opened.users().forget_device(&alice, phone, START).await;
+    assert!(!forgotten.expect("the store answers").is_empty());
+    let owner = person(&opened, &alice);
+    owner.relate(RelationChange::PutContact, &bob).await;
+    owner.relate(RelationChange::Block, &bob).await;
+    owner.set_prefs(channel, draft("x")).await;
+    drop(owner);
+    let before = everything(&person(&opened, &alice), &bob, channel).await;
     let opened = opened.reopen().await;
-    let after = (
-        opened
-            .users()
-            .profile(&alice)
-            .await
-            .expect("the store answers"),
-        devices(opened.users(), &alice).await,
-    );
+    let after = everything(&person(&opened, &alice), &bob, channel).await;
     assert_eq!(
         after, before,
         "what was acknowledged of a user is there after reopening"
     );
-    assert_eq!(after.1.len(), 1);
+}
+
+/// All that a store knows of somebody.
+async fn everything(
+    person: &Person,
+    other: &UserId,
+    channel: ChannelId,
+) -> impl PartialEq + Debug + use<> {
+    let profile = person.store.profile(&person.user).await;
+    (
+        profile.expect("the store answers"),
+        devices(&person.store, &person.user).await,
+        person.relation(other).await,
+        person.prefs(&[channel]).await,
+        person.log().await,
+    )
 }
 
 async fn see(store: &Arc<dyn UserStore>, seen: DeviceSeen) {
