@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chat_core::memory::{MemoryPresenceBus, MemoryRouter};
+use chat_core::memory::MemoryRouter;
 use chat_core::ports::IdGenerator;
 use chat_core::snowflake::{Snowflake, WorkerId};
 use chat_testkit::id_generator::{IdGeneratorFactory, IdGeneratorSetup};
@@ -48,10 +48,7 @@ struct Buses;
 #[async_trait]
 impl PresenceBusFactory for Buses {
     async fn open(&self) -> Result<OpenedPresenceBus, Skip> {
-        Ok(OpenedPresenceBus {
-            bus: Arc::new(MemoryPresenceBus::new()),
-            guard: Box::new(()),
-        })
+        Ok(OpenedPresenceBus::memory())
     }
 }
 

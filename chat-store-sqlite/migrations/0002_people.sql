@@ -29,11 +29,12 @@ CREATE TABLE prefs (
     PRIMARY KEY (user, channel)
 ) STRICT, WITHOUT ROWID;
 
--- What a user says of being there. `state` is the name on the wire.
+-- What a user says of being there, for the `rev`th time. `state` is the name on the wire.
 CREATE TABLE statuses (
-    user  TEXT NOT NULL PRIMARY KEY,
-    state TEXT NOT NULL,
-    text  TEXT
+    user  TEXT    NOT NULL PRIMARY KEY,
+    state TEXT    NOT NULL,
+    text  TEXT,
+    rev   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Who may write to a user directly, by the name on the wire.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    Device, DeviceSeen, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile, ProfileWrite,
-    RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile,
+    ProfileWrite, RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore,
+    WrittenEntries,
 };
 use chat_proto::people::{ContactState, Prefs, Relation, UserEntry};
 use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
@@ -161,7 +162,7 @@ impl UserStore for SqliteStore {
     async fn statuses(
         &self,
         users: &BTreeSet<UserId>,
-    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
         const OP: &str = "users.statuses";
         let mut binds = Binds::default();
         binds.add(json_of_users(users));
@@ -169,9 +170,10 @@ impl UserStore for SqliteStore {
         rows.iter()
             .map(|row| {
                 let fields = Fields::new(row, OP);
-                let status = UserStatus {
+                let status = KeptStatus {
                     state: fields.named("state")?,
                     text: fields.value("text")?,
+                    rev: fields.number("rev")?,
                 };
                 Ok((fields.user("user")?, status))
             })

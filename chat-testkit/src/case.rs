@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::factory::{Opened, StoreFactory};
+use crate::presence_bus::OpenedPresenceBus;
 use crate::skip::Skip;
 
 /// A case that has not ended by then hangs.
@@ -22,6 +23,15 @@ pub struct StoreCase {
     pub name: &'static str,
     /// What it does with freshly opened stores; panics where the contract is broken.
     pub run: fn(Opened) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// A case of the suite of `PresenceBus`, by name.
+#[derive(Clone, Copy)]
+pub struct PresenceBusCase {
+    /// As the contract names it.
+    pub name: &'static str,
+    /// What it does with a freshly opened bus; panics where the contract is broken.
+    pub run: fn(OpenedPresenceBus) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Opens stores and runs a case on them; what the tests of a store suite call.

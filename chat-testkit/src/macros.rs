@@ -137,3 +137,17 @@ macro_rules! __names {
         pub const CASES: &[&str] = &[$(stringify!($case),)*];
     };
 }
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __presence_bus_table {
+    (() $suite:ident: $($case:ident)*) => {
+        /// The cases of the suite, by the names that the contract gives them.
+        pub const CASES: &[$crate::case::PresenceBusCase] = &[
+            $($crate::case::PresenceBusCase {
+                name: stringify!($case),
+                run: |opened| Box::pin($case(opened)),
+            },)*
+        ];
+    };
+}

@@ -97,6 +97,7 @@ caught! {
     preferences_of_all
     profiles_fall_back
     status_without_text
+    statuses_without_revs
     users_lost_on_reopen
 }
 

@@ -37,7 +37,8 @@ fn every_sentence_of_id_generator_is_a_case() {
 #[test]
 fn every_sentence_of_presence_bus_is_a_case() {
     let contract = include_str!("../../chat-core/src/ports/presence_bus.rs");
-    assert_same(contract, chat_testkit::presence_bus::CASES);
+    let cases = chat_testkit::presence_bus::CASES.iter();
+    assert_same(contract, &cases.map(|case| case.name).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,11 +9,11 @@ use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
 use super::{Decorated, Layer};
 use crate::ports::{
     Account, Accounts, Append, AppendOutcome, Device, DeviceSeen, EntriesPage, EntriesQuery,
-    FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeyQuery, LeftChannel, Loaded, Mark,
-    MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery,
-    NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile,
-    ProfileWrite, RelationWrite, StoreCapabilities, TokenHash, TokenOwner, UserEntriesPage,
-    UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeptStatus, KeyQuery, LeftChannel,
+    Loaded, Mark, MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery, PortError,
+    PrefsWrite, Profile, ProfileWrite, RelationWrite, StoreCapabilities, TokenHash, TokenOwner,
+    UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };
 
 #[async_trait]
@@ -248,7 +248,7 @@ impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
     async fn statuses(
         &self,
         users: &BTreeSet<UserId>,
-    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
         self.layer
             .read("users.statuses", self.inner.statuses(users))
             .await

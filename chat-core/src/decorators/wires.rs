@@ -7,7 +7,8 @@ use chat_proto::{ChannelId, NodeId, UserId};
 
 use super::{Decorated, Layer};
 use crate::ports::{
-    Envelope, PortError, PresenceBus, PresenceChange, Router, RouterFeed, UserPresence,
+    Envelope, PortError, PresenceBus, PresenceChange, PresenceFeed, Router, RouterFeed,
+    UserPresence,
 };
 
 #[async_trait]
@@ -87,6 +88,24 @@ impl<L: Layer> PresenceBus for Decorated<dyn PresenceBus, L> {
     async fn states(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PortError> {
         self.layer
             .read("presence.states", self.inner.states(users))
+            .await
+    }
+
+    async fn join(&self, node: &NodeId) -> Result<PresenceFeed, PortError> {
+        self.layer
+            .write("presence.join", self.inner.join(node))
+            .await
+    }
+
+    async fn watch(&self, node: &NodeId, users: &[UserId]) -> Result<(), PortError> {
+        self.layer
+            .write("presence.watch", self.inner.watch(node, users))
+            .await
+    }
+
+    async fn unwatch(&self, node: &NodeId, users: &[UserId]) -> Result<(), PortError> {
+        self.layer
+            .write("presence.unwatch", self.inner.unwatch(node, users))
             .await
     }
 }

@@ -1,7 +1,6 @@
 //! One coarse wheel for all heartbeats: no timer per connection. A session is looked at when it would have been silent
 //! too long, and put back to when it will be if it was heard since.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::engine::{Engine, Inner};
 use crate::session::{Close, SessionShared};
 
 /// The wheel's grain: a silence is noticed at most this much late.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(500);
 
 /// Sessions by the tick at which they are looked at next.
 pub(super) struct Beats {
@@ -31,10 +30,7 @@ impl Beats {
 
     /// Begins to watch a session.
     pub(super) fn watch(&self, session: &Arc<SessionShared>) {
-        self.put(
-            Arc::downgrade(session),
-            session.heard_ms.load(Ordering::Relaxed),
-        );
+        self.put(Arc::downgrade(session), session.heard_ms());
     }
 
     fn put(&self, session: Weak<SessionShared>, heard_ms: u64) {
@@ -72,14 +68,18 @@ impl Inner {
     async fn turn(&self) {
         let mut done = self.elapsed_ms() / tick_ms();
         loop {
-            tokio::time::sleep(TICK).await;
+            let rest_ms = tick_ms() - self.elapsed_ms() % tick_ms();
+            tokio::time::sleep(Duration::from_millis(rest_ms)).await;
             let now_ms = self.elapsed_ms();
             // Every slot that has come due, also when this task was late.
             while done < now_ms / tick_ms() {
                 done += 1;
                 self.look_at(done, now_ms);
             }
-            self.expire_presence(now_ms.saturating_sub(self.beats.silence_ms));
+            if let Some(heard_before_ms) = now_ms.checked_sub(self.beats.silence_ms) {
+                self.expire_presence(heard_before_ms);
+            }
+            self.push_due(now_ms);
         }
     }
 
@@ -96,11 +96,12 @@ impl Inner {
             let Some(session) = weak.upgrade() else {
                 continue;
             };
-            let heard_ms = session.heard_ms.load(Ordering::Relaxed);
+            let heard_ms = session.heard_ms();
             if session.expires_at.is_some_and(|at| at <= now) {
                 session.outbound.close(Close::new(CloseCode::BadToken));
             } else if heard_ms + self.beats.silence_ms <= now_ms {
                 session.outbound.close(Close::new(CloseCode::Idle));
+                self.presence.look_at(&session.user);
             } else {
                 self.beats.put(weak, heard_ms);
             }

@@ -173,6 +173,9 @@ impl EngineBuilder {
         let limit = self.settings.port_time_max;
         let users: Arc<dyn UserStore> = self.users.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let router: Arc<dyn Router> = self.router.unwrap_or_else(|| Arc::new(MemoryRouter::new()));
+        let presence: Arc<dyn PresenceBus> = self
+            .presence
+            .unwrap_or_else(|| Arc::new(MemoryPresenceBus::new()));
         Ok(Engine::start(Parts {
             messages: Arc::new(Timeout::new(messages, limit)),
             inbox: Arc::new(Timeout::new(inbox, limit)),
@@ -181,9 +184,7 @@ impl EngineBuilder {
             authorizer: self.authorizer,
             directory: self.directory,
             router: Arc::new(Timeout::new(router, limit)),
-            presence: self
-                .presence
-                .unwrap_or_else(|| Arc::new(MemoryPresenceBus::new())),
+            presence: Arc::new(Timeout::new(presence, limit)),
             ids: self
                 .ids
                 .unwrap_or_else(|| Arc::new(Snowflake::new(worker, Arc::clone(&clock)))),

@@ -132,13 +132,18 @@ impl Engine {
         // Also where a session was replaced, whose own attachment may not be confirmed yet and goes when it ends.
         let router = &inner.parts.router;
         if let Err(error) = router.attach(&inner.parts.node, &shared.user).await {
-            inner.registry.remove(shared);
+            self.detach(shared);
             return Err(error.into());
         }
         shared.attached.store(true, Ordering::Release);
         inner.beats.watch(shared);
-        if inserted.first {
-            inner.came(&shared.user);
+        // From here on another node that changes the status tells this one.
+        match inner.kept_status(&shared.user).await {
+            Ok(status) => inner.came(shared, status),
+            Err(error) => {
+                self.detach(shared);
+                return Err(error.into());
+            }
         }
         let users = [shared.user.clone()];
         let replaced = Payload::Replaced {
@@ -163,11 +168,10 @@ impl Engine {
     /// A session ends, because its connection did.
     pub(crate) fn detach(&self, shared: &Arc<SessionShared>) {
         let inner = &self.inner;
-        if let Some(removed) = inner.registry.remove(shared)
-            && removed.last
-        {
-            inner.went(&shared.user, shared.heard_ms.load(Ordering::Relaxed));
+        if inner.registry.remove(shared) {
+            inner.went(shared);
         }
+        inner.watches.forget_session(shared.id);
         if !shared.attached.swap(false, Ordering::AcqRel) {
             return;
         }

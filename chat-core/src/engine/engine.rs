@@ -19,6 +19,7 @@ use super::channels::Channels;
 use super::presence::Presence;
 use super::settings::EngineSettings;
 use super::topics::Topics;
+use super::watches::Watches;
 use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
     PresenceBus, Router, UserStore,
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) topics: Topics,
     pub(super) beats: Beats,
     pub(super) presence: Presence,
+    pub(super) watches: Watches,
     /// Every task of the engine; joined by `shutdown`.
     pub(super) tasks: TaskTracker,
     /// Ends the tasks that have no end of their own.
@@ -78,6 +80,7 @@ impl Engine {
     pub(super) fn start(parts: Parts) -> Self {
         let silence_max = parts.settings.silence_max;
         let cached_channels_max = parts.settings.cached_channels_max;
+        let presence_interval = parts.settings.presence_interval;
         let inner = Arc::new(Inner {
             parts,
             channels: Channels::new(cached_channels_max),
@@ -85,6 +88,7 @@ impl Engine {
             topics: Topics::new(),
             beats: Beats::new(silence_max),
             presence: Presence::new(),
+            watches: Watches::new(presence_interval),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             joined: watch::Sender::new(false),
@@ -96,6 +100,7 @@ impl Engine {
         let engine = Self { inner };
         engine.spawn_beats();
         engine.spawn_presence();
+        engine.spawn_watches();
         engine.spawn_hub();
         engine
     }

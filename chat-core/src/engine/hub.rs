@@ -132,7 +132,9 @@ impl Inner {
             }
             Payload::Revoked { user, device } => {
                 self.close_device(user, *device, GoAwayReason::Revoked, 0);
+                self.presence_ends(user, *device);
             }
+            Payload::Status { user, status } => self.see_as(user, status, false),
             Payload::Replaced { user, device } => {
                 self.close_device(
                     user,

@@ -16,6 +16,7 @@
 //! | `hub` | what other nodes tell this one |
 //! | `connect` | how a session begins and ends |
 //! | `presence` | who came and who went, told to the bus |
+//! | `watching`, `watches` | who watches whom, and what watchers are told |
 //! | `beats` | one coarse wheel for all heartbeats |
 //! | `reads`, `sync`, `marks` | pages, summaries, read and delivered marks |
 
@@ -45,6 +46,8 @@ mod slot;
 mod submission;
 mod sync;
 mod topics;
+mod watches;
+mod watching;
 
 pub use api::{MemberList, System};
 pub use builder::{BuildError, EngineBuilder};

@@ -40,10 +40,15 @@ impl Engine {
             | ClientOp::React(_)
             | ClientOp::Pin(_)
             | ClientOp::Prefs(_)
-            | ClientOp::Receipts(_)
-            | ClientOp::Watch(_)
-            | ClientOp::Unwatch(_)
-            | ClientOp::Status(_) => Err(not_offered()),
+            | ClientOp::Receipts(_) => Err(not_offered()),
+            ClientOp::Watch(watch) => self.watch(caller, watch, origin).await.map(Answer::Watch),
+            ClientOp::Unwatch(unwatch) => self
+                .unwatch(caller, &unwatch, origin)
+                .map(|()| Answer::Done),
+            ClientOp::Status(status) => self
+                .set_status(&caller.user, status)
+                .await
+                .map(|()| Answer::Done),
         }
     }
 
@@ -156,6 +161,10 @@ impl Engine {
             return;
         };
         if users.binary_search(&caller.user).is_err() {
+            return;
+        }
+        // Who cannot be seen is not seen typing; nor is who may not want to be, while nobody can tell.
+        if !matches!(self.inner.is_invisible(&caller.user).await, Ok(false)) {
             return;
         }
         let others: Vec<UserId> = users

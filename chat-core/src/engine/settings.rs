@@ -22,6 +22,10 @@ pub struct EngineSettings {
     pub unknown_retry_after: Duration,
     /// Silence after which a session ends, and time after a user's last sign of life until they are offline.
     pub silence_max: Duration,
+    /// Users whom one session watches.
+    pub watches_per_session_max: usize,
+    /// Time in which a session hears at most once of a user whom it watches.
+    pub presence_interval: Duration,
     /// Time that a port has for a call; the engine then goes on as if it had failed, and a write as of unknown outcome.
     pub port_time_max: Duration,
     /// Members of a group up to which read marks are pushed to the others.
@@ -45,6 +49,8 @@ impl Default for EngineSettings {
             unknown_retries_max: 3,
             unknown_retry_after: Duration::from_millis(50),
             silence_max: Duration::from_secs(30),
+            watches_per_session_max: 5_000,
+            presence_interval: Duration::from_secs(2),
             port_time_max: Duration::from_secs(10),
             live_receipts_members_max: 20,
             envelope_bytes_max: 8 * 1024,

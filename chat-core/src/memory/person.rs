@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chat_proto::people::{ContactState, Prefs, Relation, RelationChange, UserEntry, UserEntryKind};
 use chat_proto::{ChannelId, Seq, Timestamp, UserId};
 
-use crate::ports::{UserStatus, WrittenEntries};
+use crate::ports::{KeptStatus, WrittenEntries};
 
 /// One user's own data; also of somebody whom nobody has seen yet, but others have told of.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(super) struct Person {
     /// The user's side of their relations.
     sides: BTreeMap<UserId, Side>,
     pub(super) prefs: BTreeMap<ChannelId, Prefs>,
-    pub(super) status: Option<UserStatus>,
+    pub(super) status: Option<KeptStatus>,
 }
 
 /// One user's side of a relation.

@@ -13,8 +13,9 @@ use super::page::page;
 use super::person::Person;
 use super::state::{State, User};
 use crate::ports::{
-    Device, DeviceSeen, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile, ProfileWrite,
-    RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile,
+    ProfileWrite, RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore,
+    WrittenEntries,
 };
 
 #[async_trait]
@@ -174,14 +175,20 @@ impl UserStore for MemoryStore {
     }
 
     async fn set_status(&self, user: &UserId, status: UserStatus) -> Result<(), PortError> {
-        self.state().people.of(user).status = Some(status);
+        let mut state = self.state();
+        let kept = state.people.of(user).status.get_or_insert_default();
+        *kept = KeptStatus {
+            state: status.state,
+            text: status.text,
+            rev: kept.rev + 1,
+        };
         Ok(())
     }
 
     async fn statuses(
         &self,
         users: &BTreeSet<UserId>,
-    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
         let state = self.state();
         let status = |user: &UserId| {
             let person = state.people.get(user)?;

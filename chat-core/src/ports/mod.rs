@@ -30,9 +30,12 @@ pub use message_store::{
     MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit,
     StoreCapabilities,
 };
-pub use presence_bus::{PresenceBus, PresenceChange, UserPresence};
+pub use presence_bus::{
+    PRESENCE_FEED_EVENTS_MAX, PresenceBus, PresenceChange, PresenceEvent, PresenceFeed,
+    PresenceRev, PresenceStep, UserPresence,
+};
 pub use router::{Envelope, Payload, Router, RouterFeed};
 pub use user_store::{
-    Device, DeviceSeen, PeoplePage, PeopleQuery, PrefsWrite, Profile, ProfileWrite, RelationWrite,
-    UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PrefsWrite, Profile, ProfileWrite,
+    RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chat_proto::{ChannelId, DeviceId, Entry, Head, NodeId, UserId};
 use tokio::sync::mpsc;
 
-use super::PortError;
+use super::{KeptStatus, PortError};
 
 /// What one node tells another. Always a hint: the logs are the truth.
 #[derive(Clone, Debug)]
@@ -60,6 +60,13 @@ pub enum Payload {
         user: UserId,
         /// Who hears of it.
         recipients: Vec<UserId>,
+    },
+    /// A user wants to be seen otherwise.
+    Status {
+        /// Who.
+        user: UserId,
+        /// How.
+        status: KeptStatus,
     },
     /// A device's sessions must close.
     Revoked {

@@ -136,6 +136,17 @@ pub struct UserStatus {
     pub text: Option<String>,
 }
 
+/// A status as it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptStatus {
+    /// Whether the user is there.
+    pub state: Status,
+    /// In their own words.
+    pub text: Option<String>,
+    /// How often the user set one: of two that are heard of, the higher one stands.
+    pub rev: u64,
+}
+
 /// Asks for a page of a user's own log.
 #[derive(Clone, Debug)]
 pub struct UserEntriesQuery {
@@ -210,7 +221,8 @@ pub type WrittenEntries = BTreeMap<UserId, Vec<UserEntry>>;
 ///   `prefs` MUST answer a user's own, of the channels asked for and only where there are some
 ///   (`preferences_are_the_users_own`).
 /// - `set_profile` MUST change the named fields only, as [`ProfileChange::apply`] says, and make the user known (`a_profile_changes_by_field`).
-/// - `set_status` MUST keep the status as it was given and write no entry (`a_status_is_kept_and_not_logged`).
+/// - `set_status` MUST keep the status as it was given and write no entry (`a_status_is_kept_and_not_logged`), with a
+///   rev above those of the user's former ones (`each_status_has_a_higher_rev`).
 /// - What was acknowledged MUST be found after `reopen` (`users_survive_reopen`).
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
@@ -276,5 +288,5 @@ pub trait UserStore: Send + Sync + 'static {
     async fn statuses(
         &self,
         users: &BTreeSet<UserId>,
-    ) -> Result<BTreeMap<UserId, UserStatus>, PortError>;
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError>;
 }

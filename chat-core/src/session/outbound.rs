@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use chat_proto::wire::{
     Answer, ChannelHead, GoAway, GoAwayReason, HeadsPush, Push, ServerFrame, SharedPush,
 };
-use chat_proto::{ChannelId, Head, Limits, Rejection};
+use chat_proto::{ChannelId, Head, Limits, Rejection, UserId};
 use futures_util::task::AtomicWaker;
 
 use super::session::{Close, Outgoing};
@@ -30,6 +30,11 @@ struct Queue {
     items: VecDeque<Item>,
     bytes: usize,
     bytes_max: usize,
+    /// How watched users are now seen: the newest of each, said behind everything else. Only the number of watched users
+    /// bounds it, which have a bound of their own.
+    presence: BTreeMap<UserId, Arc<SharedPush>>,
+    /// The same users in the order in which they came.
+    presence_order: VecDeque<UserId>,
     /// Entries that were left out: the highest head of each channel.
     behind: BTreeMap<ChannelId, Head>,
     /// Commands that were begun and whose answer the transport has not taken yet.
@@ -109,6 +114,28 @@ impl Outbound {
     pub(crate) fn volatile(&self, push: &Arc<SharedPush>) {
         self.lock().push(Item::Volatile(Arc::clone(push)));
         self.waker.wake();
+    }
+
+    /// Queues how a user is now seen, instead of what is queued of them.
+    pub(crate) fn push_presence(&self, user: &UserId, push: &Arc<SharedPush>) {
+        let mut queue = self.lock();
+        if queue.close.is_some() {
+            return;
+        }
+        let queued = queue.presence.insert(user.clone(), Arc::clone(push));
+        if queued.is_none() {
+            queue.presence_order.push_back(user.clone());
+        }
+        drop(queue);
+        self.waker.wake();
+    }
+
+    /// Takes back what is queued of a user.
+    pub(crate) fn forget_presence(&self, user: &UserId) {
+        let mut queue = self.lock();
+        if queue.presence.remove(user).is_some() {
+            queue.presence_order.retain(|queued| queued != user);
+        }
     }
 
     /// Tells a channel's head instead of its entries.
@@ -270,6 +297,10 @@ impl Queue {
                 Item::Entry(push) | Item::Volatile(push) => Outgoing::Shared(push),
             });
         }
+        if let Some(user) = self.presence_order.pop_front() {
+            let push = self.presence.remove(&user);
+            return Some(Outgoing::Shared(push.expect("both hold the same users")));
+        }
         self.close.map(Outgoing::Close)
     }
 }
@@ -293,8 +324,9 @@ pub(super) fn frame_of(id: u32, answer: Result<Answer, Rejection>) -> ServerFram
 
 #[cfg(test)]
 mod tests {
+    use chat_proto::people::{Presence, Shown};
     use chat_proto::wire::{CloseCode, EntryPush, TypingPush};
-    use chat_proto::{Body, ClientId, Entry, EntryKind, MessageId, Timestamp, UserId, entry};
+    use chat_proto::{Body, ClientId, Entry, EntryKind, MessageId, Timestamp, entry};
     use uuid::Uuid;
 
     use super::*;
@@ -413,5 +445,44 @@ mod tests {
         outbound.entries([entry(1)].iter());
         assert!(matches!(outbound.take(), Some(Outgoing::Shared(_))));
         assert!(outbound.take().is_none());
+    }
+
+    #[test]
+    fn of_a_watched_user_only_the_newest_state_waits_behind_all_else() {
+        let outbound = Outbound::new(10_000);
+        let told = |name: &str, state| {
+            let user: UserId = name.parse().expect("a good name");
+            let presence = Presence {
+                user: user.clone(),
+                state,
+                text: None,
+                last_seen_ms: None,
+            };
+            outbound.push_presence(&user, &Arc::new(SharedPush::new(Push::Presence(presence))));
+            user
+        };
+        let bob = told("bob", Shown::Online);
+        told("alice", Shown::Away);
+        told("carol", Shown::Busy);
+        told("bob", Shown::Offline);
+        outbound.forget_presence(&told("dave", Shown::Online));
+        outbound.entries([entry(1)].iter());
+        let mut order = Vec::new();
+        while let Some(Outgoing::Shared(push)) = outbound.take() {
+            match push.push() {
+                Push::Presence(presence) => order.push((presence.user.to_string(), presence.state)),
+                _ => order.push(("entry".to_owned(), Shown::Online)),
+            }
+        }
+        let expected = [
+            ("entry", Shown::Online),
+            (bob.as_str(), Shown::Offline),
+            ("alice", Shown::Away),
+            ("carol", Shown::Busy),
+        ];
+        assert_eq!(
+            order,
+            expected.map(|(name, state)| (name.to_owned(), state))
+        );
     }
 }

@@ -49,6 +49,11 @@ impl SessionShared {
             attached: AtomicBool::new(false),
         }
     }
+
+    /// When its client was last heard, in milliseconds of the engine's own clock.
+    pub(crate) fn heard_ms(&self) -> u64 {
+        self.heard_ms.load(Ordering::Relaxed)
+    }
 }
 
 /// A push that goes to everybody but the session whose answer tells the same.
@@ -88,7 +93,7 @@ impl Registry {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Adds a session; tells the device's former one and whether the user had none at all. `None` when the user has
+    /// Adds a session; tells the device's former one. `None` when the user has
     /// `max` sessions already.
     pub(crate) fn insert(&self, session: &Arc<SessionShared>, max: usize) -> Option<Inserted> {
         let mut shard = lock(self.shard(&session.user));
@@ -103,33 +108,42 @@ impl Registry {
             return None;
         }
         let replaced = replaced.map(|index| sessions.swap_remove(index));
-        let first = sessions.is_empty() && replaced.is_none();
         sessions.push(Arc::clone(session));
         drop(shard);
         if replaced.is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Inserted { replaced, first })
+        Some(Inserted { replaced })
     }
 
-    /// Removes a session, if it was not replaced; tells whether it was the user's last.
-    pub(crate) fn remove(&self, session: &SessionShared) -> Option<Removed> {
+    /// Removes a session; `false` when it had been replaced.
+    pub(crate) fn remove(&self, session: &SessionShared) -> bool {
         let mut shard = lock(self.shard(&session.user));
-        let sessions = shard.get_mut(&session.user)?;
-        let index = sessions.iter().position(|other| other.id == session.id)?;
+        let Some(sessions) = shard.get_mut(&session.user) else {
+            return false;
+        };
+        let Some(index) = sessions.iter().position(|other| other.id == session.id) else {
+            return false;
+        };
         sessions.swap_remove(index);
-        let last = sessions.is_empty();
-        if last {
+        if sessions.is_empty() {
             shard.remove(&session.user);
         }
         drop(shard);
         self.count.fetch_sub(1, Ordering::Relaxed);
-        Some(Removed { last })
+        true
     }
 
     /// Whether the user has a session here.
     pub(crate) fn serves(&self, user: &UserId) -> bool {
         lock(self.shard(user)).contains_key(user)
+    }
+
+    /// The user's session of this id.
+    pub(crate) fn session(&self, user: &UserId, id: u64) -> Option<Arc<SessionShared>> {
+        let shard = lock(self.shard(user));
+        let mut sessions = shard.get(user)?.iter();
+        sessions.find(|session| session.id == id).cloned()
     }
 
     /// Calls `visit` for each session of the user.
@@ -179,13 +193,6 @@ impl Registry {
 #[derive(Debug)]
 pub(crate) struct Inserted {
     pub(crate) replaced: Option<Arc<SessionShared>>,
-    pub(crate) first: bool,
-}
-
-/// What removing a session changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Removed {
-    pub(crate) last: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

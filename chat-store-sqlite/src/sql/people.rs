@@ -54,8 +54,8 @@ pub(crate) const SET_PREFS: &str = "
 pub(crate) const REMOVE_PREFS: &str = "DELETE FROM prefs WHERE user = ?1 AND channel = ?2";
 
 pub(crate) const STATUSES: &str = "
-    SELECT user, state, text FROM statuses WHERE user IN (SELECT value FROM json_each(?1))";
+    SELECT user, state, text, rev FROM statuses WHERE user IN (SELECT value FROM json_each(?1))";
 
 pub(crate) const SET_STATUS: &str = "
-    INSERT INTO statuses (user, state, text) VALUES (?1, ?2, ?3)
-    ON CONFLICT (user) DO UPDATE SET state = excluded.state, text = excluded.text";
+    INSERT INTO statuses (user, state, text, rev) VALUES (?1, ?2, ?3, 1)
+    ON CONFLICT (user) DO UPDATE SET state = excluded.state, text = excluded.text, rev = rev + 1";

@@ -6,6 +6,7 @@ mod appends;
 mod inbox;
 mod messages;
 mod people;
+pub mod presence;
 mod reads;
 mod rows;
 mod table;
@@ -24,9 +25,10 @@ pub use people::{
     DevicesById, DropsWhatTheBlockedAsk, HidesBlocksOfOthers, HolesInTheUsersLog,
     KeepsForgottenDevices, NamelessAtFirstSight, OneLogForAll, PreferencesOfAll, ProfilesFallBack,
     RemovesOneSide, ReplacesPreferences, SilentAboutDevices, StatusWithoutText,
-    TakesRelationsToOneself, TellsOnlyWhoDidIt, UserPageBytesForgotten, UserPagesOffByOne,
-    UserSeqBehindTheLog, UserSeqFromOne, WritesDraftsAgain,
+    StatusesWithoutRevs, TakesRelationsToOneself, TellsOnlyWhoDidIt, UserPageBytesForgotten,
+    UserPagesOffByOne, UserSeqBehindTheLog, UserSeqFromOne, WritesDraftsAgain,
 };
+pub use presence::{BROKEN_BUSES, BrokenBus};
 pub use reads::{
     BytesForgotten, HeadApartFromEntries, KeysForgotten, KeysOfAnySender, LeaksAcrossChannels,
     LoadsWithoutKeys, MoreForgotten, PagesByMessageId, PagesOffByOne, RangeOffByOne,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    Device, DeviceSeen, PeoplePage, PeopleQuery, PortError, PrefsWrite, ProfileWrite,
+    Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PortError, PrefsWrite, ProfileWrite,
     RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };
 use chat_core::proto::people::{ContactState, Prefs, Relation, RelationChange, UserEntryKind};
@@ -500,6 +500,25 @@ impl UsersTwist for StatusWithoutText {
             ..status
         };
         inner.set_status(user, status).await
+    }
+}
+
+/// Cannot tell a newer status from an older one.
+#[derive(Default)]
+pub struct StatusesWithoutRevs;
+
+#[async_trait]
+impl UsersTwist for StatusesWithoutRevs {
+    async fn statuses(
+        &self,
+        inner: &dyn UserStore,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
+        let mut statuses = inner.statuses(users).await?;
+        for status in statuses.values_mut() {
+            status.rev = 1;
+        }
+        Ok(statuses)
     }
 }
 

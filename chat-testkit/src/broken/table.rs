@@ -419,6 +419,12 @@ pub const BROKEN: &[Broken] = &[
         wrap: users::<people::StatusWithoutText>,
     },
     Broken {
+        name: "statuses_without_revs",
+        caught_by: "each_status_has_a_higher_rev",
+        law: "a higher rev than the one before",
+        wrap: users::<people::StatusesWithoutRevs>,
+    },
+    Broken {
         name: "users_lost_on_reopen",
         caught_by: "users_survive_reopen",
         law: "what was acknowledged of a user",

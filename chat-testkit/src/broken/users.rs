@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    Device, DeviceSeen, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile, ProfileWrite,
-    RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile,
+    ProfileWrite, RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore,
+    WrittenEntries,
 };
 use chat_core::proto::people::{ContactState, Prefs, Relation};
 use chat_core::proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
@@ -122,6 +123,15 @@ pub trait UsersTwist: Send + Sync + 'static {
         inner.prefs(user, channels).await
     }
 
+    /// Instead of [`UserStore::statuses`].
+    async fn statuses(
+        &self,
+        inner: &dyn UserStore,
+        users: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
+        inner.statuses(users).await
+    }
+
     /// Instead of [`UserStore::set_status`].
     async fn set_status(
         &self,
@@ -225,7 +235,7 @@ impl<T: UsersTwist> UserStore for TwistedUsers<T> {
     async fn statuses(
         &self,
         users: &BTreeSet<UserId>,
-    ) -> Result<BTreeMap<UserId, UserStatus>, PortError> {
-        self.inner.statuses(users).await
+    ) -> Result<BTreeMap<UserId, KeptStatus>, PortError> {
+        self.twist.statuses(&*self.inner, users).await
     }
 }

@@ -16,8 +16,8 @@ pub use log::{
     what_is_so_already_adds_no_entry,
 };
 pub use own::{
-    a_profile_changes_by_field, a_status_is_kept_and_not_logged, preferences_are_the_users_own,
-    preferences_merge_by_field,
+    a_profile_changes_by_field, a_status_is_kept_and_not_logged, each_status_has_a_higher_rev,
+    preferences_are_the_users_own, preferences_merge_by_field,
 };
 pub use relations::{
     blocks_are_listed_in_pages, contacts_are_listed_in_pages, nobody_is_related_to_themselves,
@@ -55,6 +55,7 @@ macro_rules! __user_store_cases {
             preferences_are_the_users_own
             a_profile_changes_by_field
             a_status_is_kept_and_not_logged
+            each_status_has_a_higher_rev
             users_survive_reopen
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chat_core::ports::UserStatus;
+use chat_core::ports::{KeptStatus, UserStatus};
 use chat_core::proto::people::{
     DirectFrom, Prefs, PrefsChange, ProfileChange, Status, UserEntryKind,
 };
@@ -139,9 +139,16 @@ pub async fn a_status_is_kept_and_not_logged(opened: Opened) {
     let asked: BTreeSet<UserId> = [alice.clone(), bob.clone(), fresh_user("carol")].into();
     let opened = opened.reopen().await;
     let statuses = opened.users().statuses(&asked).await;
+    let statuses = statuses.expect("the store answers").into_iter();
+    let given = |kept: KeptStatus| UserStatus {
+        state: kept.state,
+        text: kept.text,
+    };
     assert_eq!(
-        statuses.expect("the store answers"),
-        [(alice.clone(), busy), (bob, invisible)].into(),
+        statuses
+            .map(|(user, kept)| (user, given(kept)))
+            .collect::<Vec<_>>(),
+        [(alice.clone(), busy), (bob, invisible)],
         "a status is kept as it was given"
     );
     let seq = opened.users().user_seq(&alice).await;
@@ -150,4 +157,24 @@ pub async fn a_status_is_kept_and_not_logged(opened: Opened) {
         Seq(0),
         "a status is no entry of the log"
     );
+}
+
+/// The same status again, another one, and once more after reopening.
+pub async fn each_status_has_a_higher_rev(opened: Opened) {
+    let alice = fresh_user("alice");
+    let asked: BTreeSet<UserId> = [alice.clone()].into();
+    let (mut opened, mut last) = (opened, 0);
+    for state in [Status::Away, Status::Away, Status::Online] {
+        let status = UserStatus { state, text: None };
+        let kept = opened.users().set_status(&alice, status).await;
+        kept.expect("the store answers");
+        opened = opened.reopen().await;
+        let statuses = opened.users().statuses(&asked).await;
+        let rev = statuses.expect("the store answers")[&alice].rev;
+        assert!(
+            rev > last,
+            "each status has a higher rev than the one before: {rev} after {last}"
+        );
+        last = rev;
+    }
 }
