@@ -50,6 +50,8 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Unicode scalar values of a user's display name.
+    pub const DISPLAY_NAME_CHARS_MAX: usize = 100;
     /// Members of a channel up to which each one's inbox holds a copy of the newest message.
     pub const INBOX_COPY_MEMBERS_MAX: u64 = 100;
     /// Members at or below which a channel that was large becomes small again.

@@ -12,7 +12,7 @@ use super::reads::not_offered;
 use super::submission::{Reply, Submission, answer_of};
 use crate::caller::Caller;
 use crate::draft::{Draft, NewChannel, Receipt};
-use crate::ports::{Device, MembersQuery, Profile};
+use crate::ports::{Device, MembersQuery};
 
 /// What a command that is not a message counts in a queue: what it names is bounded in number, and a rough size will do.
 const COMMAND_BYTES: usize = 4_096;
@@ -116,9 +116,14 @@ impl Engine {
     /// # Errors
     /// `not_found` for a channel that is not there for the caller.
     pub async fn channel(&self, caller: &Caller, channel: ChannelId) -> Result<Summary, Rejection> {
-        self.readable(caller, channel)
-            .await
-            .map(|row| self.summary(row))
+        let row = self.readable(caller, channel).await?;
+        let mut prefs = self
+            .inner
+            .parts
+            .users
+            .prefs(&caller.user, &[channel])
+            .await?;
+        Ok(self.summary(row, prefs.remove(&channel).unwrap_or_default()))
     }
 
     /// A page of a channel's members.
@@ -152,15 +157,6 @@ impl Engine {
         })
     }
 
-    /// What others may see of a user.
-    ///
-    /// # Errors
-    /// `not_found` for somebody whom chat has never seen.
-    pub async fn profile(&self, user: &UserId) -> Result<Profile, Rejection> {
-        let profile = self.inner.parts.users.profile(user).await?;
-        profile.ok_or_else(|| Rejection::not_found("there is no such user"))
-    }
-
     /// A user's devices, oldest first.
     ///
     /// # Errors
@@ -175,8 +171,12 @@ impl Engine {
     /// # Errors
     /// `not_found` for a device that the user does not have.
     pub async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<(), Rejection> {
-        let users = &self.inner.parts.users;
-        let written = users.forget_device(user, device, self.now()).await?;
+        let (owner, at) = (user.clone(), self.now());
+        let written = self
+            .write_person(None, move |users| async move {
+                users.forget_device(&owner, device, at).await
+            })
+            .await?;
         self.revoke(user, device).await;
         if written.is_empty() {
             Err(Rejection::not_found("you have no such device"))

@@ -81,7 +81,7 @@ impl Engine {
         let inner = &self.inner;
         let epoch = self.epoch().await?;
         let Connect { identity, client } = connect;
-        inner
+        let written = inner
             .parts
             .users
             .seen(DeviceSeen {
@@ -92,6 +92,7 @@ impl Engine {
                 at: self.now(),
             })
             .await?;
+        self.tell_written(&written).await;
         let outbound = Outbound::new(inner.parts.limits.outbound_queue_bytes_max);
         let shared = Arc::new(SessionShared::new(
             inner.registry.next_id(),

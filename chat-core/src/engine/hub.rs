@@ -130,6 +130,11 @@ impl Inner {
                     None,
                 );
             }
+            Payload::UserEntries {
+                user,
+                entries,
+                head,
+            } => self.take_user_entries(user, entries, *head).await,
             Payload::Revoked { user, device } => {
                 self.close_device(user, *device, GoAwayReason::Revoked, 0);
                 self.presence_ends(user, *device);

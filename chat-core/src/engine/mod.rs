@@ -19,6 +19,7 @@
 //! | `watching`, `watches` | who watches whom, and what watchers are told |
 //! | `beats` | one coarse wheel for all heartbeats |
 //! | `reads`, `sync`, `marks` | pages, summaries, read and delivered marks |
+//! | `people` | what a user has beside channels, and who hears when it changes |
 
 mod api;
 mod batch;
@@ -37,6 +38,7 @@ mod hub;
 mod key_search;
 mod lookups;
 mod marks;
+mod people;
 mod plan;
 mod presence;
 mod reads;

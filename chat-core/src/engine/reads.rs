@@ -35,11 +35,14 @@ impl Engine {
                 .await
                 .map(|()| Answer::Done),
             ClientOp::Send(message) => self.send_message(caller, message).await,
+            ClientOp::Prefs(change) => self
+                .set_prefs(caller, change, origin)
+                .await
+                .map(Answer::Prefs),
             ClientOp::Edit(_)
             | ClientOp::Delete(_)
             | ClientOp::React(_)
             | ClientOp::Pin(_)
-            | ClientOp::Prefs(_)
             | ClientOp::Receipts(_) => Err(not_offered()),
             ClientOp::Watch(watch) => self.watch(caller, watch, origin).await.map(Answer::Watch),
             ClientOp::Unwatch(unwatch) => self

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_proto::channel::unread;
+use chat_proto::people::{Prefs, UserEntry};
 use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
 use chat_proto::{Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp};
+
+use uuid::Uuid;
 
 use super::engine::Engine;
 use crate::caller::Caller;
@@ -13,11 +16,13 @@ use crate::ports::{EntriesQuery, InboxPosition, InboxQuery, InboxRow, PageLimit}
 /// Channels in one answer's `left` that the client did not ask about.
 const LEFT_MAX: usize = 1_000;
 
-/// Where an answer to `sync` goes on: the instant before its first page was read, and the last row told.
+/// Where an answer to `sync` goes on: the instant before its first page was read, the last row told, and the last entry of
+/// the user's own log.
 #[derive(Clone, Copy, Debug)]
 struct PageToken {
     since: Timestamp,
     behind: InboxPosition,
+    user_seq: Seq,
 }
 
 impl Engine {
@@ -41,6 +46,12 @@ impl Engine {
         } else {
             query.since.as_deref().map(parse_since).transpose()?
         };
+        let user_seq = match page {
+            Some(page) => page.user_seq,
+            None => query.user_seq.filter(|_| !reset).unwrap_or_default(),
+        };
+        let own = self.user_entries(&caller.user, user_seq).await?;
+        let user_seq = own.entries.last().map_or(own.head, |last| last.seq);
         // Taken before the first row is read, so that what changes meanwhile is listed again next time.
         let next_since = page.map_or_else(|| self.now(), |page| page.since);
 
@@ -64,16 +75,25 @@ impl Engine {
             .into_iter()
             .take(self.limits().sync_channels_max)
             .collect();
-        let next_page = rows.last().filter(|_| more).map(|row| PageToken {
+        let behind = match rows.last() {
+            Some(row) if more => row.position(),
+            Some(_) | None => InboxPosition::END,
+        };
+        let next_page = (more || user_seq < own.head).then_some(PageToken {
             since: next_since,
-            behind: row.position(),
+            behind,
+            user_seq,
         });
-        let channels = self.summaries(rows, &cursors, query.entries).await?;
+        let own_bytes = own.entries.iter().map(UserEntry::size_bytes).sum();
+        let bytes_left = self.limits().page_bytes_max.saturating_sub(own_bytes);
+        let channels = self
+            .summaries(caller, rows, &cursors, query.entries, bytes_left)
+            .await?;
         Ok(SyncAnswer {
             channels,
             left,
-            user_entries: Vec::new(),
-            user_seq: self.inner.parts.users.user_seq(&caller.user).await?,
+            user_entries: own.entries,
+            user_seq,
             since: next_since.to_string(),
             page: next_page.map(|page| page.to_text()),
             reset,
@@ -149,20 +169,24 @@ impl Engine {
 
     async fn summaries(
         &self,
+        caller: &Caller,
         rows: Vec<InboxRow>,
         cursors: &BTreeMap<ChannelId, (Seq, Seq)>,
         entries: u32,
+        mut bytes_left: usize,
     ) -> Result<Vec<Summary>, Rejection> {
+        let listed: Vec<ChannelId> = rows.iter().map(|row| row.channel).collect();
+        let mut prefs = self.inner.parts.users.prefs(&caller.user, &listed).await?;
         let entries = usize::try_from(entries)
             .unwrap_or(usize::MAX)
             .min(self.limits().page_entries_max);
-        let mut bytes_left = self.limits().page_bytes_max;
         let mut summaries = Vec::with_capacity(rows.len());
         for row in rows {
             let cursor = cursors
                 .get(&row.channel)
                 .map_or(Seq(0), |(cursor, _)| *cursor);
-            let mut summary = self.summary(row);
+            let prefs = prefs.remove(&row.channel).unwrap_or_default();
+            let mut summary = self.summary(row, prefs);
             if entries > 0 {
                 self.add_newest(&mut summary, cursor, entries, &mut bytes_left)
                     .await?;
@@ -215,8 +239,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A row as its member sees it.
-    pub(super) fn summary(&self, row: InboxRow) -> Summary {
+    /// A row as its member sees it, with what they set for themselves.
+    pub(super) fn summary(&self, row: InboxRow, prefs: Prefs) -> Summary {
         let preview_max = self.limits().preview_bytes_max;
         Summary {
             channel: row.channel,
@@ -233,10 +257,10 @@ impl Engine {
             unread: unread(row.head, row.read),
             mentions: row.mentions,
             last: row.last.map(|entry| preview(entry, preview_max)),
-            mute_until_ms: None,
-            archived: false,
-            marked_unread: false,
-            draft: None,
+            mute_until_ms: prefs.mute_until_ms,
+            archived: prefs.archived.unwrap_or_default(),
+            marked_unread: prefs.marked_unread.unwrap_or_default(),
+            draft: prefs.draft,
             data: row.meta.data,
             entries: Vec::new(),
             gap: None,
@@ -254,6 +278,12 @@ impl InboxRow {
 }
 
 impl InboxPosition {
+    /// Behind every row.
+    const END: Self = Self {
+        activity: Timestamp(0),
+        channel: ChannelId::from_uuid(Uuid::nil()),
+    };
+
     /// Whether this place comes later in an inbox, which is newest first.
     fn is_behind(self, other: Self) -> bool {
         (self.activity, self.channel) < (other.activity, other.channel)
@@ -262,22 +292,26 @@ impl InboxPosition {
 
 impl PageToken {
     fn to_text(self) -> String {
-        format!(
-            "{}.{}.{}",
-            self.since, self.behind.activity, self.behind.channel
-        )
+        let Self {
+            since,
+            behind,
+            user_seq,
+        } = self;
+        format!("{since}.{user_seq}.{}.{}", behind.activity, behind.channel)
     }
 
     fn parse(text: &str) -> Result<Self, Rejection> {
         let bad = || Rejection::bad_request("`page` is not one that this server gave out");
-        let mut parts = text.splitn(3, '.');
+        let mut parts = text.splitn(4, '.');
         let mut next = || parts.next().ok_or_else(bad);
         let since = next()?.parse().map(Timestamp).map_err(|_| bad())?;
+        let user_seq = next()?.parse().map(Seq).map_err(|_| bad())?;
         let activity = next()?.parse().map(Timestamp).map_err(|_| bad())?;
         let channel = next()?.parse().map_err(|_| bad())?;
         Ok(Self {
             since,
             behind: InboxPosition { activity, channel },
+            user_seq,
         })
     }
 }

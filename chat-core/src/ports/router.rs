@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chat_proto::{ChannelId, DeviceId, Entry, Head, NodeId, UserId};
+use chat_proto::people::UserEntry;
+use chat_proto::{ChannelId, DeviceId, Entry, Head, NodeId, Seq, UserId};
 use tokio::sync::mpsc;
 
 use super::{KeptStatus, PortError};
@@ -68,6 +69,15 @@ pub enum Payload {
         /// How.
         status: KeptStatus,
     },
+    /// New entries of a user's own log, for that user's sessions.
+    UserEntries {
+        /// Whose log.
+        user: UserId,
+        /// The entries, in order; empty where they would be too many bytes for an envelope: the receiver reads them.
+        entries: Vec<UserEntry>,
+        /// The seq of the last one.
+        head: Seq,
+    },
     /// A device's sessions must close.
     Revoked {
         /// Whose device.
@@ -98,6 +108,7 @@ pub type RouterFeed = mpsc::Receiver<Arc<Envelope>>;
 ///   (`envelopes_keep_their_order`).
 /// - From the moment that `join_topic` answers, the node MUST get what is published on it (`joined_topics_are_heard`); the
 ///   publisher itself does not (`a_publisher_does_not_hear_itself`).
+/// - An envelope MUST arrive as it was sent, whatever it says (`envelopes_arrive_as_they_were_sent`).
 /// - Nothing MUST wait for a slow receiver (`a_full_receiver_stops_nobody`).
 #[async_trait]
 pub trait Router: Send + Sync + 'static {

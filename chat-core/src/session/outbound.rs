@@ -217,14 +217,16 @@ impl Queue {
         }
         let items = std::mem::take(&mut self.items);
         self.bytes = self.behind.len() * HEAD_BYTES;
+        let mut newest_of_user = None;
         for item in items {
             match item {
                 Item::Entry(push) => match push.push() {
                     Push::Entry(entry) => self.leave_out(entry.channel, entry.entry.head()),
+                    // Of the user's own log the newest entry is enough: the client sees the gap before it.
+                    Push::User(_) => newest_of_user = Some(push),
                     Push::Heads(_)
                     | Push::Read(_)
                     | Push::Delivered(_)
-                    | Push::User(_)
                     | Push::Presence(_)
                     | Push::Typing(_)
                     | Push::GoAway(_) => {}
@@ -234,6 +236,10 @@ impl Queue {
                     self.items.push_back(item);
                 }
             }
+        }
+        if let Some(push) = newest_of_user {
+            self.bytes += push.size_bytes();
+            self.items.push_back(Item::Entry(push));
         }
         if self.bytes > self.bytes_max {
             self.items.clear();
@@ -324,8 +330,8 @@ pub(super) fn frame_of(id: u32, answer: Result<Answer, Rejection>) -> ServerFram
 
 #[cfg(test)]
 mod tests {
-    use chat_proto::people::{Presence, Shown};
-    use chat_proto::wire::{CloseCode, EntryPush, TypingPush};
+    use chat_proto::people::{Presence, ProfileChange, Shown, UserEntry, UserEntryKind};
+    use chat_proto::wire::{CloseCode, EntryPush, TypingPush, UserPush};
     use chat_proto::{Body, ClientId, Entry, EntryKind, MessageId, Timestamp, entry};
     use uuid::Uuid;
 
@@ -362,6 +368,15 @@ mod tests {
             channel: channel(),
             entry: Arc::new(entry),
         })))
+    }
+
+    fn own(seq: u64) -> Arc<SharedPush> {
+        let entry = UserEntry {
+            seq: chat_proto::Seq(seq),
+            at: Timestamp(0),
+            kind: UserEntryKind::Profile(ProfileChange::default()),
+        };
+        Arc::new(SharedPush::new(Push::User(UserPush { entry })))
     }
 
     fn typing() -> Arc<SharedPush> {
@@ -425,6 +440,26 @@ mod tests {
         }
         assert_eq!((answers, next), (1, 1_001));
         assert!(outbound.has_answered_all());
+    }
+
+    #[test]
+    fn of_the_users_own_log_the_newest_entry_stays() {
+        let outbound = Outbound::new(3 * own(1).size_bytes());
+        for seq in 1..=100 {
+            outbound.entries([own(seq)].iter());
+        }
+        let (mut last, mut taken) = (0, 0);
+        while let Some(Outgoing::Shared(push)) = outbound.take() {
+            let Push::User(push) = push.push() else {
+                panic!("only entries of the user's own log were pushed")
+            };
+            assert!(push.entry.seq.0 > last, "in their order");
+            last = push.entry.seq.0;
+            taken += 1;
+        }
+        assert_eq!(last, 100, "the client sees how far the log goes");
+        assert!(taken < 10, "and the queue stays within its bound");
+        assert!(outbound.closing().is_none());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::contact::{ContactState, DirectFrom};
 use super::prefs::PrefsChange;
 use crate::flat::{self, Fields, flat};
 use crate::id::{DeviceId, Seq, Timestamp, UserId};
+use crate::limits::Limits;
+use crate::rejection::Rejection;
 
 /// An entry of a user's own log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,31 @@ pub struct ProfileChange {
     pub name: Option<String>,
     /// Who may write to them directly.
     pub direct: Option<DirectFrom>,
+}
+
+impl ProfileChange {
+    /// Checks the name.
+    ///
+    /// # Errors
+    /// `too_large` for a name of more than [`Limits::DISPLAY_NAME_CHARS_MAX`] characters, `bad_request` for one with
+    /// control characters.
+    pub fn check(&self) -> Result<(), Rejection> {
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        if name.chars().count() > Limits::DISPLAY_NAME_CHARS_MAX {
+            return Err(Rejection::too_large(format!(
+                "a display name has at most {} characters",
+                Limits::DISPLAY_NAME_CHARS_MAX
+            )));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(Rejection::bad_request(
+                "a display name has no control characters",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl UserEntry {

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use chat_core::ports::NewAccount;
+use chat_core::proto::people::ProfileChange;
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
 use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
 use http::StatusCode;
@@ -13,8 +14,6 @@ use super::routes::AccountsApi;
 
 /// Characters of a log-in name.
 const LOG_IN_NAME_CHARS_MAX: usize = 32;
-/// Characters of a display name.
-const DISPLAY_NAME_CHARS_MAX: usize = 100;
 
 #[derive(Deserialize)]
 pub(super) struct SignUp {
@@ -54,7 +53,11 @@ pub(super) async fn sign_up(
     }
     let user = log_in_name(&request.user)?;
     let name = request.name.filter(|name| !name.is_empty());
-    check_display_name(name.as_deref())?;
+    let profile = ProfileChange {
+        name: name.clone(),
+        direct: None,
+    };
+    profile.check()?;
     password::check(&request.password, &request.user)?;
     // A look before the work; the store decides.
     if api.accounts.account(&user).await?.is_some() {
@@ -126,21 +129,6 @@ pub(super) fn log_in_name(name: &str) -> Result<UserId, Rejection> {
         ));
     }
     name.parse()
-}
-
-fn check_display_name(name: Option<&str>) -> Result<(), Rejection> {
-    let Some(name) = name else { return Ok(()) };
-    if name.chars().count() > DISPLAY_NAME_CHARS_MAX {
-        return Err(Rejection::too_large(
-            "a display name has at most 100 characters",
-        ));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(Rejection::bad_request(
-            "a display name has no control characters",
-        ));
-    }
-    Ok(())
 }
 
 fn taken() -> Rejection {

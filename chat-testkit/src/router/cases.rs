@@ -8,6 +8,7 @@ use chat_core::ports::{Envelope, Payload, Router, RouterFeed};
 use chat_core::proto::{ChannelId, Head, NodeId, UserId};
 
 use super::factory::{NODES, OpenedRouter};
+use super::payloads::payloads;
 use crate::names::{fresh_channel, fresh_node, fresh_user};
 
 /// An envelope that has not arrived by then does not arrive.
@@ -120,6 +121,32 @@ pub async fn locate_leaves_out_the_asker(opened: OpenedRouter) {
             BTreeSet::from([fleet.name(other).clone()]),
             "the other node is named, the asking one is not"
         );
+    }
+}
+
+/// One of every kind, directly and by a topic, compared with what was sent.
+pub async fn envelopes_arrive_as_they_were_sent(opened: OpenedRouter) {
+    let mut fleet = Fleet::join(&opened).await;
+    let channel = fresh_channel();
+    fleet.join_topic(0, channel).await;
+    for payload in payloads(channel) {
+        let sent = Arc::new(Envelope {
+            from: fleet.name(1).clone(),
+            payload,
+        });
+        let router = &opened.routers[1];
+        let direct = router.publish(fleet.name(0), Arc::clone(&sent)).await;
+        direct.expect("the router answers");
+        let on_topic = router.publish_topic(channel, Arc::clone(&sent)).await;
+        on_topic.expect("the router answers");
+        for _ in 0..2 {
+            let came = fleet.envelope(0).await;
+            assert_eq!(
+                format!("{came:?}"),
+                format!("{sent:?}"),
+                "an envelope arrives as it was sent"
+            );
+        }
     }
 }
 
@@ -298,12 +325,17 @@ impl<'a> Fleet<'a> {
 
     /// The next envelope: who sent it, and its number.
     async fn receive(&mut self, node: usize) -> (usize, u64) {
+        let envelope = self.envelope(node).await;
+        self.read(&envelope)
+    }
+
+    /// The next envelope.
+    async fn envelope(&mut self, node: usize) -> Arc<Envelope> {
         let deadline = Duration::from_secs(ARRIVAL_SECONDS_MAX);
         let envelope = tokio::time::timeout(deadline, self.feeds[node].recv()).await;
-        let envelope = envelope
+        envelope
             .expect("an envelope arrives")
-            .expect("a feed is open while its node has not left");
-        self.read(&envelope)
+            .expect("a feed is open while its node has not left")
     }
 
     /// Nothing waits for the node, nor is on its way: an envelope from each other node comes first.

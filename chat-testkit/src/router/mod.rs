@@ -2,11 +2,12 @@
 
 mod cases;
 mod factory;
+mod payloads;
 
 pub use cases::{
     a_full_receiver_stops_nobody, a_publisher_does_not_hear_itself, attached_is_located,
-    attachments_are_counted, detached_is_not_located, envelopes_keep_their_order,
-    joined_topics_are_heard, locate_leaves_out_the_asker,
+    attachments_are_counted, detached_is_not_located, envelopes_arrive_as_they_were_sent,
+    envelopes_keep_their_order, joined_topics_are_heard, locate_leaves_out_the_asker,
 };
 pub use factory::{NODES, OpenedRouter, RouterFactory, open};
 
@@ -20,6 +21,7 @@ macro_rules! __router_cases {
             detached_is_not_located
             attachments_are_counted
             locate_leaves_out_the_asker
+            envelopes_arrive_as_they_were_sent
             envelopes_keep_their_order
             joined_topics_are_heard
             a_publisher_does_not_hear_itself

@@ -19,6 +19,7 @@ pub use own::{
     a_profile_changes_by_field, a_status_is_kept_and_not_logged, each_status_has_a_higher_rev,
     preferences_are_the_users_own, preferences_merge_by_field,
 };
+pub(crate) use person::draft;
 pub use relations::{
     blocks_are_listed_in_pages, contacts_are_listed_in_pages, nobody_is_related_to_themselves,
     putting_asks_and_then_accepts, relations_show_both_sides, removing_ends_it_on_both_sides,

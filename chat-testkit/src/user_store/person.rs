@@ -153,7 +153,7 @@ impl Person {
 }
 
 /// A draft, which makes an entry of so many bytes.
-pub(super) fn draft(text: &str) -> Prefs {
+pub(crate) fn draft(text: &str) -> Prefs {
     Prefs {
         draft: Some(text.to_owned()),
         ..Prefs::default()
