@@ -139,6 +139,7 @@ impl Inner {
                 self.close_device(user, *device, GoAwayReason::Revoked, 0);
                 self.presence_ends(user, *device);
             }
+            Payload::WatchEnds { watcher, watched } => self.cut_watches(watcher, watched),
             Payload::Status { user, status } => self.see_as(user, status, false),
             Payload::Replaced { user, device } => {
                 self.close_device(

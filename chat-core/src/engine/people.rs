@@ -219,6 +219,7 @@ impl Inner {
             };
             self.publish_to_nodes_of(std::slice::from_ref(user), self.envelope(payload))
                 .await;
+            self.end_watches(user, entries).await;
         }
     }
 

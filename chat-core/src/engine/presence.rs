@@ -3,7 +3,7 @@
 //! A user is gone 30 s after the last sign of life of the last device, at once when that one logs out; who is back before
 //! was never away. What is told is where the user stands when it is told, not each step on the way there.
 //!
-//! What can go wrong between two steps (each tried in `chat-core/tests/presence.rs`):
+//! What can go wrong between two steps (each tried in `chat-core/tests/presence`):
 //!
 //! | between | and then | so |
 //! |---|---|---|

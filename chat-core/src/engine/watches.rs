@@ -117,7 +117,7 @@ impl Watches {
         Ok(new)
     }
 
-    /// How these users are seen, for the answer to a session that watches them.
+    /// How these users are seen, for the answer to a session; of those whom it does not watch, or not any more, nothing.
     pub(super) fn answer(&self, session: u64, users: &BTreeSet<UserId>) -> Vec<Presence> {
         let state = &mut *self.lock();
         let Some(watcher) = state.watchers.get_mut(&session) else {
@@ -140,12 +140,37 @@ impl Watches {
     }
 
     /// A session watches these users no longer.
-    pub(super) fn end(&self, session: u64, users: &[UserId]) {
+    pub(super) fn end<'a>(&self, session: u64, users: impl IntoIterator<Item = &'a UserId>) {
         let state = &mut *self.lock();
+        let mut last = false;
         for user in users {
-            state.end(session, user);
+            last |= state.end(session, user);
         }
-        self.ended.notify_one();
+        if last {
+            self.ended.notify_one();
+        }
+    }
+
+    /// A session may not watch the user any more: it sees them go, now.
+    pub(super) fn cut(&self, session: u64, user: &UserId, now: Timestamp) {
+        let state = &mut *self.lock();
+        let watcher = state.watchers.get(&session);
+        let Some((watcher, told)) = watcher.and_then(|known| Some((known, known.users.get(user)?)))
+        else {
+            return;
+        };
+        let seen = told.seen.as_ref().map(|seen| seen.presence().state);
+        let session_shared = Arc::clone(&watcher.session);
+        let last = state.end(session, user);
+        if seen.is_some_and(|seen| seen != Shown::Offline) {
+            let push = Push::Presence(gone(user, Some(now)));
+            session_shared
+                .outbound
+                .push_presence(user, &Arc::new(SharedPush::new(push)));
+        }
+        if last {
+            self.ended.notify_one();
+        }
     }
 
     /// A session ended.
@@ -155,10 +180,13 @@ impl Watches {
             return;
         };
         let users: Vec<UserId> = watcher.users.keys().cloned().collect();
+        let mut last = false;
         for user in &users {
-            state.end(session, user);
+            last |= state.end(session, user);
         }
-        self.ended.notify_one();
+        if last {
+            self.ended.notify_one();
+        }
     }
 
     /// A user is seen so; what is older than what is known tells nothing.
@@ -235,26 +263,30 @@ impl Watches {
 }
 
 impl State {
-    fn end(&mut self, session: u64, user: &UserId) {
+    /// The session watches the user no longer; whether nobody does.
+    fn end(&mut self, session: u64, user: &UserId) -> bool {
         let Some(watcher) = self.watchers.get_mut(&session) else {
-            return;
+            return false;
         };
         let Some(told) = watcher.users.remove(user) else {
-            return;
+            return false;
         };
+        watcher.session.outbound.forget_presence(user);
         if watcher.users.is_empty() {
             self.watchers.remove(&session);
         }
         if let Some(due_ms) = told.due_ms {
             self.due.remove(&(due_ms, session, user.clone()));
         }
-        if let Some(watched) = self.watched.get_mut(user) {
-            watched.watchers.remove(&session);
-            if watched.watchers.is_empty() {
-                self.watched.remove(user);
-                self.unsettled.insert(user.clone());
-            }
+        let watched = self.watched.get_mut(user);
+        let watched = watched.expect("who is watched is in both lists");
+        watched.watchers.remove(&session);
+        let last = watched.watchers.is_empty();
+        if last {
+            self.watched.remove(user);
+            self.unsettled.insert(user.clone());
         }
+        last
     }
 }
 

@@ -1,12 +1,15 @@
 //! How sessions begin to watch, and what the bus feeds this node with.
 //!
-//! A watch is in this node's list, then at the bus, confirmed, and only then are states read. What happened before that is
-//! read; what happens after it is fed; nothing falls between. A read and a fed state meet in their revs: the newer stands.
+//! A watch is in this node's list, and only then is it looked up whether the two are contacts: who ends that takes the watch
+//! out of the list, or is seen by the look-up. Then it is at the bus, confirmed, and only then are states read. What happened
+//! before that is read; what happens after it is fed; nothing falls between. A read and a fed state meet in their revs: the
+//! newer stands.
 //!
-//! What can go wrong between two steps (each tried in `chat-core/tests/presence.rs`):
+//! What can go wrong between two steps (each tried in `chat-core/tests/presence`):
 //!
 //! | between | and then | so |
 //! |---|---|---|
+//! | the list and the look-up | the two cease to be contacts | the watch is refused, whichever comes first |
 //! | the list and the bus | the bus refuses | the watch is taken back and refused as `unavailable` |
 //! | the bus and the read of states | a transition is fed | its rev stands, whichever comes first |
 //! | the read of states and the answer | a transition is fed | the answer tells it, and no push does |
@@ -20,6 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_proto::people::{ContactState, UserEntry, UserEntryKind};
 use chat_proto::wire::{Unwatch, Watch, WatchAnswer};
 use chat_proto::{Rejection, UserId};
 use tokio::time::Instant;
@@ -27,7 +31,7 @@ use tokio::time::Instant;
 use super::engine::{Engine, Inner};
 use super::watches::gone;
 use crate::caller::Caller;
-use crate::ports::{PortError, PresenceEvent, PresenceFeed, Retry};
+use crate::ports::{Payload, PeopleQuery, PortError, PresenceEvent, PresenceFeed, Retry};
 use crate::session::SessionShared;
 
 /// Wait before the bus is asked again.
@@ -38,15 +42,6 @@ const RESTART_GRACE: Duration = Duration::from_secs(5);
 const BUS_WAIT: Duration = Duration::from_secs(5);
 /// Users in one call of the bus.
 const BUS_USERS_MAX: usize = 500;
-
-/// Whom a user may watch, of those they asked for.
-#[derive(Default)]
-struct Admission {
-    watched: BTreeSet<UserId>,
-    /// They block the user, who must not be able to tell.
-    blockers: BTreeSet<UserId>,
-    refused: Vec<UserId>,
-}
 
 impl Engine {
     pub(super) fn spawn_watches(&self) {
@@ -68,31 +63,19 @@ impl Engine {
         let inner = &self.inner;
         let session = inner.watching_session(caller, origin)?;
         watch.check(self.limits())?;
-        let admission = match watch {
-            Watch::Users(users) => inner.admit_watches(&caller.user, users).await?,
-            Watch::Contacts => inner.admit_contacts(&caller.user).await?,
-        };
-        let watched = &admission.watched;
         let max = inner.parts.settings.watches_per_session_max;
-        let begun = inner.watches.begin(&session, watched, max).map_err(|_| {
+        let asked = match watch {
+            Watch::Users(users) => users.into_iter().collect(),
+            Watch::Contacts => inner.contact_ids(&caller.user, max).await?,
+        };
+        let begun = inner.watches.begin(&session, &asked, max).map_err(|_| {
             Rejection::too_large(format!("a connection watches at most {max} users"))
         })?;
-        let confirmed = async {
-            inner.bus_joined().await?;
-            inner.settle_watches().await?;
-            inner.read_states(watched).await
-        };
-        if let Err(error) = confirmed.await {
+        let answer = inner.confirm_watches(&session, &asked).await;
+        if answer.is_err() {
             inner.watches.end(session.id, &begun);
-            return Err(error.into());
         }
-        let mut presence = inner.watches.answer(session.id, watched);
-        presence.extend(admission.blockers.iter().map(|user| gone(user, None)));
-        presence.sort_by(|a, b| a.user.cmp(&b.user));
-        Ok(WatchAnswer {
-            presence,
-            refused: admission.refused,
-        })
+        Ok(answer?)
     }
 
     /// Tells a session of these users no longer.
@@ -110,6 +93,27 @@ impl Engine {
 }
 
 impl Inner {
+    /// Nobody of this user's sessions here may watch the other any more: they see them go.
+    pub(super) fn cut_watches(&self, watcher: &UserId, watched: &UserId) {
+        let now = self.parts.clock.now();
+        self.registry.each_of(watcher, |session| {
+            self.watches.cut(session.id, watched, now)
+        });
+    }
+
+    /// Ends the watches, here and on other nodes, that these new entries of a user's own log leave no right to.
+    pub(super) async fn end_watches(&self, user: &UserId, entries: &[UserEntry]) {
+        for (watcher, watched) in entries.iter().filter_map(|entry| ended_watch(user, entry)) {
+            self.cut_watches(watcher, watched);
+            let payload = Payload::WatchEnds {
+                watcher: watcher.clone(),
+                watched: watched.clone(),
+            };
+            self.publish_to_nodes_of(std::slice::from_ref(watcher), self.envelope(payload))
+                .await;
+        }
+    }
+
     /// Says what was put off until now.
     pub(super) fn push_due(&self, now_ms: u64) {
         self.watches.push_due(now_ms);
@@ -125,19 +129,58 @@ impl Inner {
             .ok_or_else(|| Rejection::bad_request("only a connection can watch: open one"))
     }
 
-    async fn admit_watches(
-        &self,
-        _user: &UserId,
-        users: Vec<UserId>,
-    ) -> Result<Admission, PortError> {
-        Ok(Admission {
-            refused: users,
-            ..Admission::default()
-        })
+    /// The user's contacts; one more than `max` at the most.
+    async fn contact_ids(&self, user: &UserId, max: usize) -> Result<BTreeSet<UserId>, PortError> {
+        let mut contacts = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let query = PeopleQuery {
+                user: user.clone(),
+                after,
+                limit: BUS_USERS_MAX,
+            };
+            let page = self.parts.users.contacts(query).await?;
+            after = page.people.last().map(|(user, _)| user.clone());
+            let found = page.people.into_iter();
+            contacts.extend(
+                found
+                    .filter(|(_, state)| *state == ContactState::Contact)
+                    .map(|(user, _)| user),
+            );
+            if !page.more || contacts.len() > max {
+                return Ok(contacts);
+            }
+        }
     }
 
-    async fn admit_contacts(&self, _user: &UserId) -> Result<Admission, PortError> {
-        Ok(Admission::default())
+    /// From the list to the answer.
+    async fn confirm_watches(
+        &self,
+        session: &SessionShared,
+        asked: &BTreeSet<UserId>,
+    ) -> Result<WatchAnswer, PortError> {
+        let relations = self.parts.users.relations(&session.user, asked).await?;
+        let relation = |user: &UserId| relations.get(user).copied().unwrap_or_default();
+        let (contacts, refused): (BTreeSet<_>, BTreeSet<_>) = asked
+            .iter()
+            .cloned()
+            .partition(|user| relation(user).contact == Some(ContactState::Contact));
+        // Contacts who block the user are not to be told from those who are not there.
+        let (blockers, watched): (BTreeSet<_>, BTreeSet<_>) = contacts
+            .into_iter()
+            .partition(|user| relation(user).blocked);
+        self.watches
+            .end(session.id, refused.iter().chain(&blockers));
+        self.bus_joined().await?;
+        self.settle_watches().await?;
+        self.read_states(&watched).await?;
+        let mut presence = self.watches.answer(session.id, &watched);
+        let told: BTreeSet<UserId> = presence.iter().map(|known| known.user.clone()).collect();
+        // Whose watch was ended meanwhile is no contact any more.
+        let refused = refused.into_iter().chain(&watched - &told).collect();
+        presence.extend(blockers.iter().map(|user| gone(user, None)));
+        presence.sort_by(|one, other| one.user.cmp(&other.user));
+        Ok(WatchAnswer { presence, refused })
     }
 
     async fn follow_presence(&self) {
@@ -255,6 +298,18 @@ impl Inner {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(PortError::unavailable("presence.join", Retry::Safe)),
         }
+    }
+}
+
+/// Who may not watch whom any more, by this entry of a user's own log.
+fn ended_watch<'a>(user: &'a UserId, entry: &'a UserEntry) -> Option<(&'a UserId, &'a UserId)> {
+    match &entry.kind {
+        UserEntryKind::Contact(change) if change.state != Some(ContactState::Contact) => {
+            Some((user, &change.user))
+        }
+        UserEntryKind::Block(change) if !change.removed => Some((&change.user, user)),
+        // No other kind says how two users stand to each other.
+        _ => None,
     }
 }
 

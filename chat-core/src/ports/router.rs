@@ -78,6 +78,13 @@ pub enum Payload {
         /// The seq of the last one.
         head: Seq,
     },
+    /// A user may not watch another one any more.
+    WatchEnds {
+        /// Who watched.
+        watcher: UserId,
+        /// Whom.
+        watched: UserId,
+    },
     /// A device's sessions must close.
     Revoked {
         /// Whose device.

@@ -77,6 +77,10 @@ pub(super) fn payloads(channel: ChannelId) -> Vec<Payload> {
             entries: Vec::new(),
             head: Seq(4),
         },
+        Payload::WatchEnds {
+            watcher: user.clone(),
+            watched: fresh_user("bob"),
+        },
         Payload::Revoked {
             user: user.clone(),
             device,
