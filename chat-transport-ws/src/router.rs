@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::{get, post, put};
 use chat_core::Engine;
 
-use crate::http::{channels, connect, error, members, messages, op};
+use crate::http::{channels, connect, error, members, messages, op, people};
 use crate::settings::TransportSettings;
 use crate::state::Transport;
 use crate::upgrade::upgrade;
@@ -27,6 +27,16 @@ pub fn router_beside(engine: Engine, settings: TransportSettings, others: Router
         .route("/v1/ws", get(upgrade))
         .route("/v1/connect", get(connect::connect))
         .route("/v1/op", post(op::run))
+        .route("/v1/contacts", get(people::contacts))
+        .route(
+            "/v1/contacts/{user}",
+            put(people::put_contact).delete(people::remove_contact),
+        )
+        .route("/v1/blocks", get(people::blocks))
+        .route(
+            "/v1/blocks/{user}",
+            put(people::block).delete(people::unblock),
+        )
         .route("/v1/channels", post(channels::create))
         .route(
             "/v1/channels/{channel}",

@@ -171,13 +171,13 @@ impl Engine {
     /// # Errors
     /// `not_found` for a device that the user does not have.
     pub async fn forget_device(&self, user: &UserId, device: DeviceId) -> Result<(), Rejection> {
+        self.revoke(user, device).await;
         let (owner, at) = (user.clone(), self.now());
         let written = self
             .write_person(None, move |users| async move {
                 users.forget_device(&owner, device, at).await
             })
             .await?;
-        self.revoke(user, device).await;
         if written.is_empty() {
             Err(Rejection::not_found("you have no such device"))
         } else {

@@ -1,6 +1,7 @@
 //! The handle that everybody holds.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -186,6 +187,18 @@ impl Engine {
                 tokio::time::sleep(pause).await;
             }
         }
+    }
+
+    /// Carries work out to its end, also when its caller goes away meanwhile; [`shutdown`](Self::shutdown) waits for it.
+    ///
+    /// # Errors
+    /// `unknown_outcome` when the work panics or the process ends.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let stopped = |_| Rejection::unknown_outcome("the server stopped on the way: retry");
+        self.inner.tasks.spawn(work).await.map_err(stopped)
     }
 
     /// Ends the engine: nothing new is taken, what was begun is finished, every task is joined.

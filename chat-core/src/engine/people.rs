@@ -159,17 +159,12 @@ impl Engine {
     {
         let inner = Arc::clone(&self.inner);
         let writing = write(Arc::clone(&self.inner.parts.users));
-        let written = self.inner.tasks.spawn(async move {
+        self.to_the_end(async move {
             let written = writing.await?;
             inner.tell_written(&written, origin).await;
             Ok(written)
-        });
-        let stopped = |_| {
-            Err(Rejection::unknown_outcome(
-                "the server stopped on the way: retry",
-            ))
-        };
-        written.await.unwrap_or_else(stopped)
+        })
+        .await?
     }
 
     /// What follows in a user's own log.

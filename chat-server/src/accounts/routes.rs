@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use chat_core::Engine;
 use chat_core::ports::{Accounts, Directory};
 
@@ -52,7 +52,8 @@ pub fn routes(api: AccountsApi) -> Router {
     Router::new()
         .route("/v1/users", post(users::sign_up))
         .route("/v1/users/{user}", get(users::profile))
-        .route("/v1/me", get(users::me))
+        .route("/v1/me", get(users::me).patch(users::change_me))
+        .route("/v1/me/password", put(sessions::change_password))
         .route("/v1/sessions", post(sessions::log_in))
         .route("/v1/sessions/current", delete(sessions::log_out))
         .route("/v1/devices", get(sessions::devices))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use chat_core::ports::{Account, Device, NewToken};
+use chat_core::ports::{Account, Device, NewPassword, NewToken};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
 use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
 use http::StatusCode;
@@ -68,13 +68,17 @@ pub(super) async fn log_in(
     let device_name = device_text(device_shape.name)?;
     let platform = device_text(device_shape.platform)?;
     let account = proven(&api, &request.user, request.password).await?;
-    let account = account.ok_or_else(|| Rejection::unauthenticated("user or password is wrong"))?;
+    let account = account.ok_or_else(wrong)?;
     let token = Token::draw()?;
     let device = DeviceId::from_uuid(Uuid::new_v4());
     let at = api.engine.now();
     let life_ms = u64::try_from(TOKEN_LIFE.as_millis()).expect("90 days are few milliseconds");
     let expires_at = Timestamp(at.0.saturating_add(life_ms));
-    let user = account.user;
+    let Account {
+        user,
+        password_hash,
+        ..
+    } = account;
     let kept = NewToken {
         hash: token.hash(),
         user: user.clone(),
@@ -84,7 +88,14 @@ pub(super) async fn log_in(
         at,
         expires_at,
     };
-    api.accounts.store_token(kept).await?;
+    let written = api.accounts.store_token(kept).await?;
+    api.engine.tell_written(&written).await;
+    // A password that changed since it was compared has revoked the tokens there were, and so not this one.
+    let account = api.accounts.account(&user).await?;
+    if account.is_none_or(|account| account.password_hash != password_hash) {
+        forget(&api, &user, device).await?;
+        return Err(wrong().into());
+    }
     Ok((
         StatusCode::CREATED,
         Json(LoggedIn {
@@ -110,6 +121,69 @@ async fn proven(api: &AccountsApi, user: &str, password: String) -> ApiResult<Op
         .map(|account| account.password_hash.clone());
     let is_right = api.hasher.verify(password, hash).await?;
     Ok(account.filter(|_| is_right))
+}
+
+fn wrong() -> Rejection {
+    Rejection::unauthenticated("user or password is wrong")
+}
+
+/// A change of one's password.
+#[derive(Deserialize)]
+pub(super) struct NewPasswords {
+    current: String,
+    new: String,
+}
+
+/// Changes the password, and logs out all devices but this one.
+pub(super) async fn change_password(
+    State(api): State<AccountsApi>,
+    bearer: Bearer,
+    JsonBody(request): JsonBody<NewPasswords>,
+) -> ApiResult<StatusCode> {
+    let identity = bearer.0;
+    let user = identity.user;
+    password::check(&request.new, user.as_str())?;
+    let Some(account) = api.accounts.account(&user).await? else {
+        return Err(Rejection::not_found("you have no password on this server").into());
+    };
+    let wrong = || Rejection::forbidden("the current password is wrong");
+    if request.current.chars().count() > password::CHARS_MAX {
+        return Err(wrong().into());
+    }
+    let former_hash = account.password_hash;
+    let compared = api
+        .hasher
+        .verify(request.current, Some(former_hash.clone()));
+    if !compared.await? {
+        return Err(wrong().into());
+    }
+    let password = NewPassword {
+        user,
+        former_hash,
+        password_hash: api.hasher.hash(request.new).await?,
+        keep: identity.device,
+    };
+    // To the end: the sockets of devices that are logged out must not stay open because this one's caller went away.
+    let engine = api.engine.clone();
+    let changed = engine.to_the_end(set_password(api, password)).await??;
+    changed.then_some(StatusCode::NO_CONTENT).ok_or_else(|| {
+        Rejection::conflict("the password was changed by another device meanwhile").into()
+    })
+}
+
+/// Changes the password if it still is the one that was compared; whether it was.
+async fn set_password(api: AccountsApi, password: NewPassword) -> Result<bool, Rejection> {
+    let user = password.user.clone();
+    let Some(revoked) = api.accounts.set_password(password).await? else {
+        return Ok(false);
+    };
+    for device in revoked {
+        // Its token is gone and its sockets are closed; at the worst it stays in the list of devices.
+        if let Err(rejection) = api.engine.forget_device(&user, device).await {
+            tracing::warn!(%device, %rejection, "a device that was logged out is still listed");
+        }
+    }
+    Ok(true)
 }
 
 pub(super) async fn log_out(
@@ -153,12 +227,17 @@ pub(super) async fn revoke(
 
 /// Revokes the device's token, then closes its sockets; tells whether there was such a device.
 async fn forget(api: &AccountsApi, user: &UserId, device: DeviceId) -> ApiResult<bool> {
-    let had_token = api.accounts.revoke(user, device).await?;
-    match api.engine.forget_device(user, device).await {
-        Ok(()) => Ok(true),
-        Err(rejection) if rejection.code == Code::NotFound => Ok(had_token),
-        Err(rejection) => Err(rejection.into()),
-    }
+    let (api, user) = (api.clone(), user.clone());
+    let engine = api.engine.clone();
+    let forgotten = engine.to_the_end(async move {
+        let had_token = api.accounts.revoke(&user, device).await?;
+        match api.engine.forget_device(&user, device).await {
+            Ok(()) => Ok(true),
+            Err(rejection) if rejection.code == Code::NotFound => Ok(had_token),
+            Err(rejection) => Err(rejection),
+        }
+    });
+    Ok(forgotten.await??)
 }
 
 fn device_text(text: Option<String>) -> Result<String, Rejection> {

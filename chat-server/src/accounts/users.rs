@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use chat_core::ports::NewAccount;
-use chat_core::proto::people::ProfileChange;
+use chat_core::ports::{NewAccount, Profile};
+use chat_core::proto::people::{DirectFrom, ProfileChange};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
 use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
 use http::StatusCode;
@@ -37,8 +37,23 @@ pub(super) struct Me {
     #[serde(flatten)]
     shown: Shown,
     device: DeviceId,
+    direct: DirectFrom,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
+}
+
+impl Me {
+    fn new(profile: Profile, device: DeviceId) -> Self {
+        Self {
+            shown: Shown {
+                user: profile.user,
+                name: profile.name,
+            },
+            device,
+            direct: profile.direct,
+            created_at: Some(profile.created_at),
+        }
+    }
 }
 
 pub(super) async fn sign_up(
@@ -78,20 +93,31 @@ pub(super) async fn sign_up(
 
 pub(super) async fn me(State(api): State<AccountsApi>, bearer: Bearer) -> ApiResult<Json<Me>> {
     let identity = bearer.0;
-    let (name, created_at) = match api.engine.profile(&identity.user).await {
-        Ok(profile) => (profile.name, Some(profile.created_at)),
+    match api.engine.profile(&identity.user).await {
+        Ok(profile) => Ok(Json(Me::new(profile, identity.device))),
         // A user of the host who has not opened a session yet.
-        Err(rejection) if rejection.code == Code::NotFound => (identity.name, None),
-        Err(rejection) => return Err(rejection.into()),
-    };
-    Ok(Json(Me {
-        shown: Shown {
-            user: identity.user,
-            name,
-        },
-        device: identity.device,
-        created_at,
-    }))
+        Err(rejection) if rejection.code == Code::NotFound => Ok(Json(Me {
+            shown: Shown {
+                user: identity.user,
+                name: identity.name,
+            },
+            device: identity.device,
+            direct: DirectFrom::default(),
+            created_at: None,
+        })),
+        Err(rejection) => Err(rejection.into()),
+    }
+}
+
+/// Changes `name` (empty: none from now on) and `direct`; what is absent stays.
+pub(super) async fn change_me(
+    State(api): State<AccountsApi>,
+    bearer: Bearer,
+    JsonBody(change): JsonBody<ProfileChange>,
+) -> ApiResult<Json<Me>> {
+    let identity = bearer.0;
+    let profile = api.engine.set_profile(&identity.user, change).await?;
+    Ok(Json(Me::new(profile, identity.device)))
 }
 
 pub(super) async fn profile(

@@ -39,9 +39,20 @@ impl Server {
 
     /// On this folder, with these further arguments.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = Self::command(folder)
+        let mut command = Self::command(folder);
+        command.env("CHAT_AUTH__JWT__HS256_SECRET", SECRET);
+        Self::run(command, arguments).await
+    }
+
+    /// On a fresh folder, with accounts of its own only.
+    pub(crate) async fn without_host() -> (Self, TempDir) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        (Self::run(Self::command(folder.path()), &[]).await, folder)
+    }
+
+    async fn run(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(arguments)
-            .env("CHAT_AUTH__JWT__HS256_SECRET", SECRET)
             .spawn()
             .expect("the server's binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();

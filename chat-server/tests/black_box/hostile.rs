@@ -58,7 +58,10 @@ async fn faulty_requests_are_answered_and_the_connection_goes_on() {
         (r#""op":"shout""#.to_owned(), "bad_request"),
         (r#""op":7"#.to_owned(), "bad_request"),
         (r#""op":"edit""#.to_owned(), "bad_request"),
-        (r#""op":"watch","contacts":true"#.to_owned(), "unsupported"),
+        (
+            format!(r#""op":"receipts","channel":"{}""#, client_id()),
+            "unsupported",
+        ),
         (
             format!(r#""op":"pin","channel":"{channel}","seq":1,"client_id":"{key}""#),
             "unsupported",

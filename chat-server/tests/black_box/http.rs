@@ -92,9 +92,9 @@ async fn every_error_has_one_shape() {
             "bad_request",
         ),
         (
-            request("POST /v1/op", &json_type, r#"{"op":"unwatch","users":[]}"#),
-            501,
-            "unsupported",
+            request("POST /v1/op", &json_type, r#"{"op":"watch","users":[]}"#),
+            400,
+            "bad_request",
         ),
     ] {
         let (found, head, body) = raw_http(&server.address, &request).await;

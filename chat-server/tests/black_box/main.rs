@@ -19,3 +19,4 @@ mod hostile;
 mod http;
 mod life;
 mod messages;
+mod people;

@@ -7,7 +7,7 @@
 //! | `bearer` | [`Bearer`]: who asks |
 //! | `body` | [`JsonBody`]: what was sent |
 //! | `params` | [`PathParams`], [`QueryParams`]: what the address says |
-//! | `channels`, `members`, `messages`, `op`, `connect` | the paths that the engine answers |
+//! | `channels`, `members`, `messages`, `people`, `op`, `connect` | the paths that the engine answers |
 
 mod bearer;
 mod body;
@@ -18,6 +18,7 @@ pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod op;
 mod params;
+pub(crate) mod people;
 
 pub use bearer::Bearer;
 pub use body::JsonBody;
