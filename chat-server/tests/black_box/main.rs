@@ -9,6 +9,7 @@
 //! | `hostile` | what a client must not send |
 //! | `http` | errors of one shape, requests without a socket |
 //! | `accounts` | sign-up, log-in, devices, revocation |
+//! | `presence` | who is seen as what and when |
 //! | `life` | kill, restart, drain, settings, the admin port |
 
 mod accounts;
@@ -20,3 +21,4 @@ mod http;
 mod life;
 mod messages;
 mod people;
+mod presence;
