@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chat_proto::people::{Prefs, PrefsChange};
 use chat_proto::sync::{RequestError, SyncMachine};
 use chat_proto::wire::{
     Answer, ClientOp, HistoryAnswer, HistoryQuery, PullAnswer, PullQuery, SendMessage, SyncAnswer,
@@ -157,6 +158,29 @@ impl Client {
         self.tell(Command::Typing(channel)).await;
     }
 
+    /// Sets something for oneself in a channel, on all devices: the entry of the user's own log that tells it is an event.
+    /// Returns how far that log goes.
+    ///
+    /// # Errors
+    /// When it is refused, or there is no connection.
+    pub async fn set_prefs(&self, channel: ChannelId, prefs: Prefs) -> Result<Seq, RequestError> {
+        match self
+            .ask(ClientOp::Prefs(PrefsChange { channel, prefs }))
+            .await?
+        {
+            Answer::Prefs(answer) => Ok(answer.user_seq),
+            Answer::Hello(_)
+            | Answer::Sync(_)
+            | Answer::Send(_)
+            | Answer::Pull(_)
+            | Answer::History(_)
+            | Answer::Change(_)
+            | Answer::Receipts(_)
+            | Answer::Watch(_)
+            | Answer::Done => Err(RequestError::Disconnected),
+        }
+    }
+
     /// A page of messages.
     ///
     /// # Errors
@@ -219,6 +243,11 @@ impl Client {
         self.look(move |machine| machine.cursor(channel))
             .await
             .flatten()
+    }
+
+    /// The last entry of the user's own log that became an event.
+    pub async fn user_seq(&self) -> Seq {
+        self.look(SyncMachine::user_seq).await.unwrap_or_default()
     }
 
     /// How far a channel's log is known to go.

@@ -65,12 +65,19 @@ struct Inner {
     /// Rises when logs are dropped, so that an entry of before is not taken for one of after.
     generation: u64,
     bytes: usize,
-    /// Per channel the last entry that the application has dealt with, where later ones were queued, and the last
+    /// Per log the last entry that the application has dealt with, where later ones were queued, and the last
     /// of those.
-    undone: BTreeMap<ChannelId, Undone>,
-    handed_out: Option<(u64, ChannelId, Seq)>,
+    undone: BTreeMap<LogName, Undone>,
+    handed_out: Option<(u64, LogName, Seq)>,
     stopped: bool,
     abandoned: bool,
+}
+
+/// Which log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum LogName {
+    Channel(ChannelId),
+    User,
 }
 
 #[derive(Debug)]
@@ -88,21 +95,21 @@ impl EventQueue {
             return;
         }
         let generation = inner.generation;
+        if let Some((log, seq)) = place_of(&event) {
+            inner
+                .undone
+                .entry(log)
+                .and_modify(|undone| undone.last = seq)
+                .or_insert(Undone {
+                    done: seq.previous(),
+                    last: seq,
+                    since_generation: generation,
+                });
+        }
         match &event {
-            Event::Entry { channel, entry } => {
-                inner
-                    .undone
-                    .entry(*channel)
-                    .and_modify(|undone| undone.last = entry.seq)
-                    .or_insert(Undone {
-                        done: entry.seq.previous(),
-                        last: entry.seq,
-                        since_generation: generation,
-                    });
-            }
             // What was told of these logs says nothing about those that follow.
             Event::Left { channel } => {
-                inner.undone.remove(channel);
+                inner.undone.remove(&LogName::Channel(*channel));
                 inner.generation += 1;
             }
             Event::Reset => {
@@ -129,8 +136,11 @@ impl EventQueue {
     /// Moves the cursors back to what the application has dealt with. Returns whether there was any to move.
     pub(crate) fn hold_back(&self, progress: &mut Progress) -> bool {
         let inner = self.lock();
-        for (channel, undone) in &inner.undone {
-            progress.hold_back(*channel, undone.done);
+        for (log, undone) in &inner.undone {
+            match log {
+                LogName::Channel(channel) => progress.hold_back(*channel, undone.done),
+                LogName::User => progress.hold_back_user(undone.done),
+            }
         }
         !inner.undone.is_empty()
     }
@@ -152,8 +162,8 @@ impl EventQueue {
             };
         };
         inner.bytes -= size_bytes(&event);
-        if let Event::Entry { channel, entry } = &event {
-            inner.handed_out = Some((generation, *channel, entry.seq));
+        if let Some((log, seq)) = place_of(&event) {
+            inner.handed_out = Some((generation, log, seq));
         }
         let has_room = inner.has_room();
         drop(inner);
@@ -184,14 +194,14 @@ impl Inner {
     }
 
     fn finish_handed_out(&mut self) {
-        let Some((generation, channel, seq)) = self.handed_out.take() else {
+        let Some((generation, log, seq)) = self.handed_out.take() else {
             return;
         };
-        if let Some(undone) = self.undone.get_mut(&channel)
+        if let Some(undone) = self.undone.get_mut(&log)
             && undone.since_generation <= generation
         {
             if undone.last == seq {
-                self.undone.remove(&channel);
+                self.undone.remove(&log);
             } else {
                 undone.done = seq;
             }
@@ -199,10 +209,20 @@ impl Inner {
     }
 }
 
+/// The place of the entry that an event tells, if it tells one.
+fn place_of(event: &Event) -> Option<(LogName, Seq)> {
+    match event {
+        Event::Entry { channel, entry } => Some((LogName::Channel(*channel), entry.seq)),
+        Event::UserEntry { entry } => Some((LogName::User, entry.seq)),
+        _ => None,
+    }
+}
+
 /// Roughly the bytes that an event occupies.
 fn size_bytes(event: &Event) -> usize {
     let carried = match event {
         Event::Entry { entry, .. } => entry.size_bytes(),
+        Event::UserEntry { entry } => entry.size_bytes(),
         Event::ChannelChanged { summary } => {
             512 + summary.last.as_ref().map_or(0, |entry| entry.size_bytes())
         }

@@ -11,12 +11,13 @@ use chat_client::{
     Client, ClientBuilder, ClientError, Draft, Ending, Event, Events, FileState, Format, SendError,
     StateError, StateStore,
 };
+use chat_proto::people::{Prefs, PrefsChange, UserEntry, UserEntryKind};
 use chat_proto::sync::{OutboxSnapshot, Progress, SyncSnapshot};
 use chat_proto::wire::{
-    Answer, ClientOp, EntryPush, GoAway, GoAwayReason, HistoryAnswer, HistoryQuery, Push,
-    SendMessage, ServerFrame,
+    Answer, ClientOp, EntryPush, GoAway, GoAwayReason, HistoryAnswer, HistoryQuery, PrefsAnswer,
+    Push, SendMessage, ServerFrame, UserPush,
 };
-use chat_proto::{ChannelId, ClientId, Rejection, Seq};
+use chat_proto::{ChannelId, ClientId, Rejection, Seq, Timestamp};
 use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
 
@@ -86,6 +87,88 @@ async fn a_send_returns_when_it_is_durable_and_is_an_entry_in_both_formats() {
     }
 }
 
+fn own(seq: u64, draft: &str) -> UserEntry {
+    let prefs = Prefs {
+        draft: Some(draft.to_owned()),
+        ..Prefs::default()
+    };
+    UserEntry {
+        seq: Seq(seq),
+        at: Timestamp(seq),
+        kind: UserEntryKind::Prefs(PrefsChange {
+            channel: channel(),
+            prefs,
+        }),
+    }
+}
+
+async fn next_own(events: &mut Events) -> Seq {
+    loop {
+        let event = in_time(events.next()).await.expect("more events");
+        if let Event::UserEntry { entry } = event {
+            return entry.seq;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_users_own_log_comes_in_order_and_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("state");
+    let stored = || Arc::new(FileState::new(&path));
+    let server = Server::start(Format::Json).await;
+    let (client, mut events, mut connection) =
+        connected(client(&server).state(stored()), &server).await;
+    for seq in [1, 1, 3] {
+        let push = UserPush {
+            entry: own(seq, "pushed"),
+        };
+        connection.send(ServerFrame::Push(Push::User(push))).await;
+    }
+    assert_eq!(next_own(&mut events).await, Seq(1));
+    // Beyond the next: the server is asked for what lies between.
+    let told = vec![own(2, "told"), own(3, "told")];
+    let query = connection.answer_sync_with(Vec::new(), told).await;
+    assert_eq!(query.user_seq, Some(Seq(1)));
+    assert_eq!(next_own(&mut events).await, Seq(2));
+    assert_eq!(next_own(&mut events).await, Seq(3));
+
+    // What this device sets itself comes as an event as well.
+    let setter = client.clone();
+    let set = tokio::spawn(async move {
+        let prefs = Prefs {
+            draft: Some("mine".into()),
+            ..Prefs::default()
+        };
+        setter.set_prefs(channel(), prefs).await
+    });
+    let (id, ClientOp::Prefs(change)) = connection.next_op().await else {
+        panic!("prefs were expected")
+    };
+    assert_eq!(change.prefs.draft.as_deref(), Some("mine"));
+    let answer = Answer::Prefs(PrefsAnswer { user_seq: Seq(4) });
+    connection.send(ServerFrame::Ok { id, answer }).await;
+    assert_eq!(in_time(set).await.expect("no panic"), Ok(Seq(4)));
+    let told = vec![own(4, "mine")];
+    let query = connection.answer_sync_with(Vec::new(), told).await;
+    assert_eq!(query.user_seq, Some(Seq(3)));
+    assert_eq!(next_own(&mut events).await, Seq(4));
+    assert_eq!(client.user_seq().await, Seq(4));
+    // Taken is what the next event was asked for behind: the last entry is not.
+    in_time(client.close()).await;
+    drop(events);
+
+    let builder = self::client(&server).state(stored());
+    let (connected, mut connection) = tokio::join!(in_time(builder.connect()), server.accept());
+    let (client, mut events) = connected.expect("a token that is taken");
+    let told = vec![own(4, "mine"), own(5, "later")];
+    let query = connection.answer_sync_with(Vec::new(), told).await;
+    assert_eq!(query.user_seq, Some(Seq(3)));
+    assert_eq!(next_own(&mut events).await, Seq(4));
+    assert_eq!(next_own(&mut events).await, Seq(5));
+    in_time(client.close()).await;
+}
+
 #[tokio::test]
 async fn what_was_sent_and_not_acknowledged_is_sent_again_as_a_retry() {
     let first = Server::start(Format::Json).await;
@@ -122,7 +205,7 @@ async fn what_was_sent_and_not_acknowledged_is_sent_again_as_a_retry() {
 #[tokio::test]
 async fn the_outbox_and_the_cursors_survive_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("state.json");
+    let file = folder.path().join("state");
     let server = Server::start(Format::Json).await;
 
     let (first, mut events, mut connection) =

@@ -38,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (channel.clone(), any::<u8>()).prop_map(|(channel, back)| Step::Read(channel, back)),
         2 => channel.clone().prop_map(Step::Remove),
         3 => (channel, any::<bool>()).prop_map(|(channel, all)| Step::Add(channel, all)),
+        3 => Just(Step::Note),
         12 => (1..6_usize).prop_map(Step::ServerWork),
         12 => (1..6_usize).prop_map(Step::Answers),
         8 => any::<u8>().prop_map(Step::Push),

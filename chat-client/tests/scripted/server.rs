@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_proto::entry::Message as MessageEntry;
+use chat_proto::people::UserEntry;
 use chat_proto::wire::{
     Answer, ClientFrame, ClientOp, Format, HelloAnswer, PullAnswer, SendAnswer, ServerFrame,
     Summary, SyncAnswer, SyncQuery, decode_client, encode,
@@ -135,14 +136,24 @@ impl Connection {
     }
 
     pub(crate) async fn answer_sync(&mut self, channels: Vec<Summary>) -> SyncQuery {
+        self.answer_sync_with(channels, Vec::new()).await
+    }
+
+    /// The same with entries of the user's own log.
+    pub(crate) async fn answer_sync_with(
+        &mut self,
+        channels: Vec<Summary>,
+        user_entries: Vec<UserEntry>,
+    ) -> SyncQuery {
         let (id, ClientOp::Sync(query)) = self.next_op().await else {
             panic!("a sync was expected");
         };
+        let told = user_entries.last().map(|last| last.seq);
         let answer = Answer::Sync(SyncAnswer {
             channels,
             left: Vec::new(),
-            user_entries: Vec::new(),
-            user_seq: Seq(0),
+            user_entries,
+            user_seq: told.or(query.user_seq).unwrap_or_default(),
             since: "1".into(),
             page: None,
             reset: false,

@@ -43,6 +43,7 @@ pub(super) struct Finished {
 pub(super) struct Known<'a> {
     pub(super) epoch: Option<Epoch>,
     pub(super) since: Option<&'a str>,
+    pub(super) user_seq: Seq,
     pub(super) entries: u32,
     pub(super) cursors_max: usize,
 }
@@ -102,7 +103,8 @@ impl Catchup {
         }
         let query = SyncQuery {
             epoch: known.epoch,
-            user_seq: None,
+            // From the beginning, where nothing is known.
+            user_seq: Some(known.user_seq).filter(|seq| *seq > Seq(0)),
             // The frames after the first list channels without a cursor only if they changed since the first.
             since: run.since.clone().or_else(|| known.since.map(str::to_owned)),
             cursors,

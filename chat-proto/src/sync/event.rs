@@ -8,6 +8,7 @@ use crate::entry::Entry;
 use crate::id::{
     ChannelId, ClientId, DeviceId, MessageId, NodeId, Ordinal, Seq, Timestamp, UserId,
 };
+use crate::people::UserEntry;
 use crate::rejection::{Code, Rejection};
 use crate::wire::{Answer, ClientFrame, Summary};
 
@@ -95,6 +96,12 @@ pub enum Event {
         code: Code,
         /// Why, for a person.
         message: String,
+    },
+    /// The next entry of the user's own log: each one once, in the order of the log. What a device does itself comes as
+    /// well.
+    UserEntry {
+        /// The entry.
+        entry: Box<UserEntry>,
     },
     /// A user, perhaps oneself on another device, has read up to an entry.
     Read {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod channels;
+mod own;
 mod pump;
 mod pushes;
 
@@ -45,6 +46,8 @@ pub struct SyncMachine {
     device: Option<DeviceId>,
     epoch: Option<Epoch>,
     since: Option<String>,
+    /// The last entry of the user's own log that was told.
+    user_seq: Seq,
     limits: Limits,
     heartbeat_ms: Option<u64>,
     link: Link,
@@ -120,6 +123,7 @@ impl SyncMachine {
             device: None,
             epoch: progress.epoch,
             since: progress.since,
+            user_seq: progress.user_seq,
             limits: Limits::default(),
             heartbeat_ms: None,
             link: Link::Offline,
@@ -310,8 +314,9 @@ impl SyncMachine {
         }
     }
 
-    /// Asks a question of the application's own: `sync`, `pull` or `history`. The machine does not look at the
-    /// answer, which comes as [`Output::Answer`] with the number returned here.
+    /// Asks a question of the application's own: `sync`, `pull` or `history`, or sets `prefs`. The machine does not look at
+    /// the answer, which comes as [`Output::Answer`] with the number returned here, but for what `prefs` added to the user's
+    /// own log: that follows as an event.
     ///
     /// # Errors
     /// When it cannot be asked now.
@@ -320,6 +325,7 @@ impl SyncMachine {
             ClientOp::Sync(_) => Question::Sync,
             ClientOp::Pull(_) => Question::Pull,
             ClientOp::History(_) => Question::History,
+            ClientOp::Prefs(_) => Question::Prefs,
             ClientOp::Send(_)
             | ClientOp::Edit(_)
             | ClientOp::Delete(_)
@@ -327,7 +333,6 @@ impl SyncMachine {
             | ClientOp::Pin(_)
             | ClientOp::Read(_)
             | ClientOp::Delivered(_)
-            | ClientOp::Prefs(_)
             | ClientOp::Receipts(_)
             | ClientOp::Watch(_)
             | ClientOp::Unwatch(_)
@@ -350,6 +355,11 @@ impl SyncMachine {
     /// The last entry of a channel that was told; absent while the channel is not known.
     pub fn cursor(&self, channel: ChannelId) -> Option<Seq> {
         self.channels.get(&channel).map(ChannelLog::cursor)
+    }
+
+    /// The last entry of the user's own log that was told.
+    pub fn user_seq(&self) -> Seq {
+        self.user_seq
     }
 
     /// How far a channel's log is known to go.
@@ -411,6 +421,7 @@ impl SyncMachine {
             user: self.user.clone(),
             epoch: self.epoch,
             since: self.since.clone(),
+            user_seq: self.user_seq,
             channels: self
                 .channels
                 .iter()
@@ -460,6 +471,7 @@ impl SyncMachine {
         self.budget = HeldBudget::default();
         self.pulls_ready.clear();
         self.since = None;
+        self.user_seq = Seq(0);
         self.timers.keep_lanes();
         self.marks.clear();
         self.outbox.reset_after();

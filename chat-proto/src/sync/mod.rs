@@ -18,7 +18,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `machine` | what goes in and comes out; its parts below `machine/` |
+//! | `machine` | what goes in and comes out; its parts below `machine/`, the user's own log in `own` |
 //! | `log` | one channel: its cursor, and entries that wait for those before them |
 //! | `strangers` | entries of channels that the client does not know yet |
 //! | `outbox` | commands until they are acknowledged |

@@ -33,6 +33,7 @@ pub(super) enum Question {
     Sync,
     Pull,
     History,
+    Prefs,
 }
 
 /// Ids that are unique among what is outstanding.

@@ -28,6 +28,8 @@ pub struct Progress {
     pub epoch: Option<Epoch>,
     /// The server's word for the last complete sync.
     pub since: Option<String>,
+    /// The last entry of the user's own log that the application got.
+    pub user_seq: Seq,
     /// The channels that the user is in.
     pub channels: BTreeMap<ChannelId, ChannelProgress>,
     /// Read marks that were set and are perhaps not durable.
@@ -61,6 +63,11 @@ pub struct OutboxSnapshot {
 }
 
 impl Progress {
+    /// Moves the cursor of the user's own log back to an entry, as [`hold_back`](Self::hold_back) does a channel's.
+    pub fn hold_back_user(&mut self, seq: Seq) {
+        self.user_seq = self.user_seq.min(seq);
+    }
+
     /// Moves a channel's cursor back to an entry, if it is beyond: for a program that has taken entries from the
     /// machine and not yet handed them on.
     pub fn hold_back(&mut self, channel: ChannelId, seq: Seq) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chat_proto::people::UserEntry;
 use chat_proto::sync::Event;
 use chat_proto::{ChannelId, ClientId, Entry, Seq};
 
@@ -10,6 +11,8 @@ pub(crate) struct Application {
     pub(crate) logs: BTreeMap<ChannelId, Vec<Entry>>,
     /// Where a log may go on after a gap.
     gaps: BTreeMap<ChannelId, Seq>,
+    /// The user's own log.
+    pub(crate) own: Vec<UserEntry>,
     pub(crate) acknowledged: BTreeSet<ClientId>,
     pub(crate) rejected: BTreeSet<ClientId>,
 }
@@ -34,6 +37,11 @@ impl Application {
                 assert!(from <= to);
                 self.gaps.insert(channel, to);
             }
+            Event::UserEntry { entry } => {
+                let expected = self.own.last().map_or(Seq(1), |last| last.seq.next());
+                assert_eq!(entry.seq, expected, "in order, without a hole, once");
+                self.own.push(*entry);
+            }
             Event::Acknowledged { client_id, .. } => {
                 assert!(self.acknowledged.insert(client_id), "acknowledged once");
                 assert!(!self.rejected.contains(&client_id));
@@ -49,6 +57,7 @@ impl Application {
             Event::Reset => {
                 self.logs.clear();
                 self.gaps.clear();
+                self.own.clear();
             }
             Event::Ended { ending } => panic!("nothing here is final: {ending}"),
             _ => {}

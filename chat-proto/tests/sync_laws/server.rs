@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use chat_proto::channel::mark_after_own_message;
 use chat_proto::entry::{Created, MemberRole, MembersChange, Message};
+use chat_proto::people::{ProfileChange, UserEntry, UserEntryKind};
 use chat_proto::wire::{
     Answer, ChannelHead, ClientFrame, ClientOp, EntryPush, Gap, HeadsPush, HelloAnswer, Mark,
     PullAnswer, PullQuery, Push, SendAnswer, SendMessage, ServerFrame, Summary, SyncAnswer,
-    SyncQuery, Target,
+    SyncQuery, Target, UserPush,
 };
 use chat_proto::{
     Body, ChannelId, ChannelType, ClientId, Code, DeviceId, Entry, EntryKind, Epoch, Head, History,
@@ -22,6 +23,7 @@ pub(crate) const DIRECT: usize = CHANNELS - 1;
 const PULL_ENTRIES_MAX: usize = 3;
 const SYNC_CHANNELS_MAX: usize = 2;
 const SYNC_CURSORS_MAX: usize = 2;
+const SYNC_OWN_MAX: usize = 2;
 
 pub(crate) fn user(name: &str) -> UserId {
     name.parse().expect("a good name")
@@ -56,6 +58,8 @@ pub(crate) struct Log {
 pub(crate) struct Server {
     pub(crate) epoch: Epoch,
     pub(crate) logs: Vec<Log>,
+    /// The user's own log.
+    pub(crate) own: Vec<UserEntry>,
     clock: u64,
     names: u64,
     /// How the next requests that can fail for now do.
@@ -100,6 +104,7 @@ impl Server {
         Self {
             epoch: Epoch::from_uuid(Uuid::from_u128(1)),
             logs: (0..CHANNELS).map(|_| Log::default()).collect(),
+            own: Vec::new(),
             clock: 0,
             names: 0,
             refusals: VecDeque::new(),
@@ -118,6 +123,7 @@ impl Server {
     pub(crate) fn restore_backup(&mut self, lost: usize) {
         self.epoch = Epoch::from_uuid(Uuid::from_u128(self.epoch.as_uuid().as_u128() + 1));
         self.tick();
+        self.own.truncate(self.own.len().saturating_sub(lost));
         for log in &mut self.logs {
             let kept = log.entries.len().saturating_sub(lost);
             log.entries.truncate(kept);
@@ -129,6 +135,21 @@ impl Server {
             log.read = log.read.min(log.head());
             log.left_at = None;
         }
+    }
+
+    /// Something happened to the user outside of channels.
+    pub(crate) fn note(&mut self) -> Option<Push> {
+        self.tick();
+        let entry = UserEntry {
+            seq: Seq(self.own.len() as u64 + 1),
+            at: Timestamp(self.clock),
+            kind: UserEntryKind::Profile(ProfileChange {
+                name: Some(self.clock.to_string()),
+                direct: None,
+            }),
+        };
+        self.own.push(entry.clone());
+        self.attached.then_some(Push::User(UserPush { entry }))
     }
 
     pub(crate) fn post(&mut self, index: usize) -> Vec<Push> {
@@ -339,13 +360,20 @@ impl Server {
             .as_ref()
             .map(|since| since.parse::<u64>().expect("ours"));
         let reset = query.epoch.is_some_and(|epoch| epoch != self.epoch);
-        let from: usize = query
-            .page
-            .as_ref()
-            .map_or(0, |page| page.parse().expect("ours"));
+        let page = query.page.as_ref().map(|page| {
+            let (from, own) = page.split_once('.').expect("ours");
+            let number = |text: &str| text.parse::<usize>().expect("ours");
+            (number(from), number(own))
+        });
+        let known = query.user_seq.filter(|_| !reset).unwrap_or_default();
+        let known = usize::try_from(known.0).expect("small");
+        let (from, known) = page.unwrap_or((0, known));
+        let following = self.own.get(known..).unwrap_or_default();
+        let user_entries: Vec<UserEntry> = following.iter().take(SYNC_OWN_MAX).cloned().collect();
+        let told = known + user_entries.len();
         let mut channels = Vec::new();
         let mut left = Vec::new();
-        let mut page = None;
+        let mut next = CHANNELS;
         for index in from..CHANNELS {
             let (channel, log) = (channel_id(index), &self.logs[index]);
             let cursor = query.cursors.get(&channel);
@@ -360,18 +388,20 @@ impl Server {
                 }
             } else if changed {
                 if channels.len() == SYNC_CHANNELS_MAX {
-                    page = Some(index.to_string());
+                    next = index;
                     break;
                 }
                 let cursor = cursor.map_or(Seq(0), |(cursor, _)| *cursor);
                 channels.push(summary(channel, log, cursor, query.entries as usize));
             }
         }
+        let more = next < CHANNELS || told < self.own.len();
+        let page = more.then(|| format!("{next}.{told}"));
         Answer::Sync(SyncAnswer {
             channels,
             left,
-            user_entries: Vec::new(),
-            user_seq: Seq(0),
+            user_entries,
+            user_seq: Seq(told as u64),
             since: self.clock.to_string(),
             page,
             reset,

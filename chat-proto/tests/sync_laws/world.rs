@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Read(usize, u8),
     Remove(usize),
     Add(usize, bool),
+    /// Something happens to the user outside of channels.
+    Note,
     /// The server takes so many frames.
     ServerWork(usize),
     /// So many answers arrive.
@@ -115,6 +117,7 @@ impl World {
                 let pushes = self.server.add(index, all);
                 self.pushes.extend(pushes);
             }
+            Step::Note => self.pushes.extend(self.server.note()),
             Step::ServerWork(frames) => self.server_work(frames),
             Step::Answers(count) => {
                 for _ in 0..count {
@@ -238,6 +241,7 @@ impl World {
                 "channel {index}"
             );
         }
+        assert_eq!(self.application.own, self.server.own, "the user's own log");
         assert_eq!(self.machine.outbox_len(), 0);
         self.check_commands();
     }

@@ -13,7 +13,7 @@ use crate::sync::requests::{Question, Request};
 use crate::sync::settings::retry_delay_ms;
 use crate::sync::timers::Timer;
 use crate::wire::{
-    Answer, HelloAnswer, RawAnswer, SendAnswer, SendMessage, SyncAnswer, Unreadable,
+    Answer, HelloAnswer, PrefsAnswer, RawAnswer, SendAnswer, SendMessage, SyncAnswer, Unreadable,
 };
 
 impl SyncMachine {
@@ -41,6 +41,14 @@ impl SyncMachine {
                     Question::Sync => Answer::Sync(answer.read()?),
                     Question::Pull => Answer::Pull(answer.read()?),
                     Question::History => Answer::History(answer.read()?),
+                    Question::Prefs => {
+                        let answer: PrefsAnswer = answer.read()?;
+                        // The server tells the entry to the user's other devices only.
+                        if answer.user_seq > self.user_seq {
+                            self.catchup.want();
+                        }
+                        Answer::Prefs(answer)
+                    }
                 };
                 self.outputs.push_back(Output::Answer {
                     request: id,
@@ -116,7 +124,7 @@ impl SyncMachine {
         }
         if self.epoch != Some(answer.epoch) {
             // Without an epoch there is nothing that could be of another one.
-            if self.epoch.is_some() || !self.channels.is_empty() {
+            if self.epoch.is_some() || !self.channels.is_empty() || self.user_seq > Seq(0) {
                 self.reset();
             }
             self.epoch = Some(answer.epoch);
@@ -154,6 +162,9 @@ impl SyncMachine {
                 asked_at.is_none() || cursor.is_none() || cursor == asked_at
             });
         let finished = self.catchup.answered(&answer);
+        for entry in answer.user_entries {
+            self.own_entry(entry);
+        }
         for channel in gone {
             self.left(channel);
         }

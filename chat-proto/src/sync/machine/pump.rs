@@ -27,6 +27,7 @@ impl SyncMachine {
         let known = Known {
             epoch: self.epoch,
             since: self.since.as_deref(),
+            user_seq: self.user_seq,
             entries: self.settings.entries_per_channel,
             cursors_max: self.limits.sync_cursors_max.clamp(1, SYNC_CURSORS_MAX),
         };

@@ -31,8 +31,9 @@ impl SyncMachine {
                 seq,
                 n,
             }),
+            Push::User(push) => self.own_pushed(push.entry),
             // The application does not hear of these yet.
-            Push::User(_) | Push::Presence(_) => {}
+            Push::Presence(_) => {}
             Push::Typing(TypingPush { channel, user }) => {
                 self.event(Event::Typing { channel, user });
             }
