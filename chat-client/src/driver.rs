@@ -1,20 +1,18 @@
 //! The task between the application and the server: one life of the client, connection after connection.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::sync::{Ending, Event, Output, Reconnect, RequestError, SendRefused, SyncMachine};
 use chat_proto::wire::{Answer, ClientFrame, Format, SendMessage};
 use chat_proto::{ClientId, Rejection};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::{self, handshake::client::Request};
 use tokio_util::sync::CancellationToken;
 
 use crate::builder::UrlSource;
@@ -22,19 +20,11 @@ use crate::client::Sent;
 use crate::command::{Command, Send};
 use crate::error::SendError;
 use crate::events::EventQueue;
+use crate::socket::{Incoming, Outgoing, open};
 use crate::state::StateStore;
-
-/// The socket of a connection.
-pub(crate) type Socket = Box<WebSocketStream<MaybeTlsStream<TcpStream>>>;
 
 /// For an address, a connection and its handshake, each.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that a socket reads at a time; a client has few connections and their frames are small.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Bytes that a socket gathers before it writes.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
-/// Bytes of a frame of the server: a page of 1 MiB, or a list of channels with all that is opaque on them.
-const RECEIVED_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long progress may be unsaved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Messages that share one save of the outbox.
@@ -116,7 +106,7 @@ impl Driver {
         };
         while self.wait_until(again.at_ms).await == Flow::GoOn {
             let flow = match self.connect(again.url.take()).await {
-                Ok(Some(socket)) => self.session(socket).await,
+                Ok(Some((incoming, outgoing))) => self.session(incoming, outgoing).await,
                 Ok(None) => Flow::Stop,
                 Err(error) => {
                     tracing::debug!(%error, "no connection");
@@ -124,7 +114,7 @@ impl Driver {
                 }
             };
             let reconnect = self.machine.disconnected(self.now_ms(), rand::random());
-            self.dispatch(&mut VecDeque::new());
+            self.dispatch(drop);
             match reconnect {
                 Some(reconnect) if flow != Flow::Stop => again = reconnect,
                 Some(_) | None => break,
@@ -202,11 +192,11 @@ impl Driver {
     }
 
     /// Passes on what the machine yields. Returns whether it wants the connection closed.
-    pub(crate) fn dispatch(&mut self, frames: &mut VecDeque<ClientFrame>) -> bool {
+    pub(crate) fn dispatch(&mut self, mut send: impl FnMut(ClientFrame)) -> bool {
         let mut close = false;
         while let Some(output) = self.machine.poll() {
             match output {
-                Output::Frame(frame) => frames.push_back(frame),
+                Output::Frame(frame) => send(frame),
                 Output::Event(event) => self.tell(event),
                 Output::Answer { request, result } => {
                     if let Some(waiter) = self.asked.remove(&request) {
@@ -387,7 +377,10 @@ impl Driver {
     }
 
     /// A new connection, or `None` when the application is done.
-    async fn connect(&mut self, url: Option<String>) -> Result<Option<Socket>, ConnectError> {
+    async fn connect(
+        &mut self,
+        url: Option<String>,
+    ) -> Result<Option<(Incoming, Outgoing)>, ConnectError> {
         let sent_elsewhere = url.filter(|url| !self.secure || url.starts_with(SECURE));
         let url = match sent_elsewhere {
             Some(url) => url,
@@ -401,7 +394,7 @@ impl Driver {
             }
         };
         self.secure = url.starts_with(SECURE);
-        let socket = open(&url, self.format);
+        let socket = open(request(&url, self.format)?);
         let socket = tokio::time::timeout(CONNECT_TIMEOUT, socket);
         match self.meanwhile(Box::pin(socket)).await {
             Some(Ok(socket)) => Ok(Some(socket?)),
@@ -415,7 +408,7 @@ impl Driver {
     async fn meanwhile<T>(&mut self, wait: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(wait);
         loop {
-            self.dispatch(&mut VecDeque::new());
+            self.dispatch(drop);
             let deadline = self.deadline();
             let stop = self.stop.clone();
             let (pending, commands) = self.inbox();
@@ -451,18 +444,11 @@ enum ConnectError {
     Refused(#[from] tungstenite::Error),
 }
 
-async fn open(url: &str, format: Format) -> Result<Socket, tungstenite::Error> {
+fn request(url: &str, format: Format) -> Result<Request, tungstenite::Error> {
     let mut request = url.into_client_request()?;
     request.headers_mut().insert(
         SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static(format.subprotocol()),
     );
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_message_size(Some(RECEIVED_FRAME_BYTES_MAX))
-        .max_frame_size(Some(RECEIVED_FRAME_BYTES_MAX));
-    let without_delay = true;
-    let (socket, _) = connect_async_with_config(request, Some(config), without_delay).await?;
-    Ok(Box::new(socket))
+    Ok(request)
 }

@@ -38,6 +38,7 @@
 //! | `state` | [`StateStore`]: what survives a restart; [`FileState`] |
 //! | `driver` | the task between them: one life of the client, connection after connection |
 //! | `session` | one connection |
+//! | `socket` | its WebSocket |
 //! | `command` | what the application's side asks of the task |
 //! | `error` | what goes wrong |
 
@@ -48,6 +49,7 @@ mod driver;
 mod error;
 mod events;
 mod session;
+mod socket;
 mod state;
 
 pub use builder::ClientBuilder;

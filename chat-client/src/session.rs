@@ -1,36 +1,21 @@
 //! One connection.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_proto::wire::{ClientFrame, CloseCode, Format, decode_server, encode_client};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use chat_proto::wire::{ClientFrame, Format, decode_server, encode_client};
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::driver::{Driver, Flow, Socket};
+use crate::driver::{Driver, Flow};
+use crate::socket::{Incoming, Lost, Outgoing};
 
-/// Frames that wait for a server that does not read, beyond which no command is taken.
-const FRAMES_MAX: usize = 256;
-/// For the last frames and the close frame.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Until the server has said how often it wants a sign of life.
 const HEARTBEAT_FIRST: Duration = Duration::from_secs(10);
 /// However often the server wants one.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 /// Heartbeats without a frame of the server, in tenths, after which it is taken for gone.
 const SILENT_HEARTBEATS_TENTHS: u32 = 25;
-
-/// The writing side of a connection.
-struct Outgoing {
-    sink: SplitSink<Socket, Message>,
-    frames: VecDeque<ClientFrame>,
-    unflushed: bool,
-    format: Format,
-}
 
 /// When the other side last gave a sign of life, and this one.
 struct Pulse {
@@ -40,23 +25,22 @@ struct Pulse {
 
 impl Driver {
     /// Serves a connection until it is gone or not wanted any more.
-    pub(crate) async fn session(&mut self, socket: Socket) -> Flow {
-        let (sink, mut stream) = socket.split();
-        let mut outgoing = Outgoing {
-            sink,
-            frames: VecDeque::new(),
-            unflushed: false,
-            format: self.format,
-        };
+    pub(crate) async fn session(&mut self, mut incoming: Incoming, mut outgoing: Outgoing) -> Flow {
         self.machine.connected(self.now_ms());
-        match self.serve(&mut outgoing, &mut stream).await {
+        match self.serve(&mut incoming, &mut outgoing).await {
             Ok(Flow::DropConnection) => Flow::GoOn,
             Ok(flow) => {
                 outgoing.close().await;
                 flow
             }
-            Err(error) => {
-                tracing::debug!(%error, "the connection is gone");
+            Err(lost) => {
+                tracing::debug!(error = %lost, "the connection is gone");
+                if let Lost::Closed(code) = lost {
+                    if let Some(code) = code {
+                        self.machine.closing(code);
+                    }
+                    outgoing.answer_close().await;
+                }
                 Flow::GoOn
             }
         }
@@ -64,15 +48,15 @@ impl Driver {
 
     async fn serve(
         &mut self,
+        incoming: &mut Incoming,
         outgoing: &mut Outgoing,
-        stream: &mut SplitStream<Socket>,
     ) -> Result<Flow, Lost> {
         let mut pulse = Pulse {
             heard: Instant::now(),
             pinged: Instant::now(),
         };
         loop {
-            if self.dispatch(&mut outgoing.frames) {
+            if self.pass_on(outgoing) {
                 return Ok(Flow::GoOn);
             }
             let heartbeat = self.machine.heartbeat_ms();
@@ -88,7 +72,7 @@ impl Driver {
             let ping_at = pulse.pinged + heartbeat;
             let deadline = self.deadline().min(ping_at).min(silent_at);
             let (stop, events) = (self.stop.clone(), self.events.clone());
-            let takes_commands = outgoing.frames.len() < FRAMES_MAX;
+            let takes_commands = outgoing.has_room();
             let (pending, commands) = self.inbox();
             // In no order: neither an application that talks without a pause nor such a server shuts out the other.
             tokio::select! {
@@ -103,11 +87,8 @@ impl Driver {
                         flow @ (Flow::DropConnection | Flow::Stop) => return Ok(flow),
                     }
                 }
-                message = stream.next(), if readable => {
+                message = incoming.next(), if readable => {
                     pulse.heard = Instant::now();
-                    let Some(message) = message else {
-                        return Err(Lost::Closed);
-                    };
                     self.heard(message?)?;
                 }
                 () = events.room(), if !readable => {}
@@ -118,7 +99,7 @@ impl Driver {
                     }
                     if now >= ping_at {
                         pulse.pinged = now;
-                        outgoing.frames.push_back(ClientFrame::Ping);
+                        outgoing.queue(message(self.format, &ClientFrame::Ping));
                     }
                     self.tick().await;
                 }
@@ -126,18 +107,19 @@ impl Driver {
         }
     }
 
+    /// Passes on what the machine yields. Returns whether it wants the connection closed.
+    fn pass_on(&mut self, outgoing: &mut Outgoing) -> bool {
+        let format = self.format;
+        self.dispatch(|frame| outgoing.queue(message(format, &frame)))
+    }
+
     fn heard(&mut self, message: Message) -> Result<(), Lost> {
         let bytes = match message {
             Message::Text(text) => Bytes::from(text),
             Message::Binary(bytes) => bytes,
-            Message::Close(frame) => {
-                let number = frame.map(|frame| u16::from(frame.code));
-                if let Some(code) = number.and_then(CloseCode::from_number) {
-                    self.machine.closing(code);
-                }
-                return Err(Lost::Closed);
+            Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {
+                return Ok(());
             }
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
         };
         let frame = decode_server(self.format, bytes)?;
         self.machine.received(self.now_ms(), frame)?;
@@ -145,58 +127,12 @@ impl Driver {
     }
 }
 
-impl Outgoing {
-    fn is_pending(&self) -> bool {
-        self.unflushed || !self.frames.is_empty()
-    }
-
-    /// Hands frames to the socket as it takes them, and flushes when none is left.
-    ///
-    /// # Cancellation
-    /// A frame is in the queue until the socket has it.
-    async fn write(&mut self) -> Result<(), tungstenite::Error> {
-        while !self.frames.is_empty() {
-            poll_fn(|cx| self.sink.poll_ready_unpin(cx)).await?;
-            if let Some(frame) = self.frames.pop_front() {
-                self.unflushed = true;
-                let bytes = encode_client(self.format, &frame);
-                let message = match self.format {
-                    Format::Json => Message::text(
-                        String::from_utf8(bytes).expect("the writer of JSON writes UTF-8"),
-                    ),
-                    Format::MessagePack => Message::binary(bytes),
-                };
-                self.sink.start_send_unpin(message)?;
-            }
+fn message(format: Format, frame: &ClientFrame) -> Message {
+    let bytes = encode_client(format, frame);
+    match format {
+        Format::Json => {
+            Message::text(String::from_utf8(bytes).expect("the writer of JSON writes UTF-8"))
         }
-        poll_fn(|cx| self.sink.poll_flush_unpin(cx)).await?;
-        self.unflushed = false;
-        Ok(())
+        Format::MessagePack => Message::binary(bytes),
     }
-
-    /// Says goodbye, as far as the server still listens.
-    async fn close(mut self) {
-        let goodbye = async {
-            self.write().await?;
-            self.sink.close().await
-        };
-        match tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the server did not wait for the goodbye"),
-            Err(_) => tracing::debug!("the server does not read the goodbye"),
-        }
-    }
-}
-
-/// Why a connection is gone.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("the server closed it")]
-    Closed,
-    #[error("the server has been silent for too long")]
-    Silent,
-    #[error(transparent)]
-    Broken(#[from] tungstenite::Error),
-    #[error(transparent)]
-    Unreadable(#[from] chat_proto::wire::Unreadable),
 }

@@ -307,6 +307,15 @@ async fn a_server_that_goes_away_says_where_to_go() {
 }
 
 #[tokio::test]
+async fn a_close_of_the_server_is_answered() {
+    let server = Server::start(Format::Json).await;
+    let (client, _events, connection) = connected(client(&server), &server).await;
+    assert!(connection.close_is_answered().await);
+    let _again = server.accept().await;
+    client.close().await;
+}
+
+#[tokio::test]
 async fn a_refused_token_is_final_and_everything_else_is_not() {
     let server = Server::start(Format::Json).await;
     let connect = tokio::spawn(client(&server).connect());

@@ -30,8 +30,10 @@
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
 //! | [`broken`] | adapters that each break one sentence |
+//! | [`autobahn`] | the Autobahn cases, for both sides of a WebSocket |
 
 pub mod accounts;
+pub mod autobahn;
 pub mod broken;
 pub mod case;
 pub mod engine;

@@ -1,31 +1,20 @@
 //! The Autobahn cases against the accept loop, the handshake and the reader and writer of messages, with an echo in place
-//! of a session. Needs the runner `kosoku` (PyPI) on the path or in `CHAT_TEST_KOSOKU`.
+//! of a session.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use chat_testkit::Skip;
-use serde_json::Value;
+use chat_core::proto::Limits;
+use chat_testkit::autobahn::{CASE_BYTES_MAX, CASES, Kosoku, Report};
 use tokio::net::TcpListener;
-use tokio::process::Command;
-use tokio::time::timeout;
 
 use super::*;
 use crate::listener::{ServeSettings, serve};
 use crate::websocket::{Fault, Inbound, PartialBytes};
 
-/// The cases need messages of 16 MiB.
-const LARGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What a server takes in production.
-const USUAL_BYTES_MAX: usize = 1_310_720;
-const RUN_MAX: Duration = Duration::from_secs(240);
-/// Cases without compression, which is not offered.
-const CASES: usize = 301;
-/// Ask that bad UTF-8 is noticed inside a frame that has not arrived in full.
-const NON_STRICT: [&str; 2] = ["6.4.3", "6.4.4"];
+/// For what the other side does not read.
+const FLUSH_MAX: Duration = Duration::from_secs(60);
 
 async fn echo(bytes_max: usize, request: Request) -> Result<Response, ApiError> {
     let settings = TransportSettings::default();
@@ -48,7 +37,7 @@ async fn echo(bytes_max: usize, request: Request) -> Result<Response, ApiError> 
                     return;
                 }
             }
-            let written: Result<(), Fault> = socket.flush(RUN_MAX, || false).await;
+            let written: Result<(), Fault> = socket.flush(FLUSH_MAX, || false).await;
             if written.is_err() {
                 return;
             }
@@ -57,65 +46,38 @@ async fn echo(bytes_max: usize, request: Request) -> Result<Response, ApiError> 
     Ok(switch(accepted, request, &TaskTracker::new(), speak))
 }
 
-/// Runs all cases against an echo with this limit; the verdicts by case.
-async fn run(kosoku: &Path, bytes_max: usize) -> serde_json::Map<String, Value> {
+/// Runs all cases against an echo with this limit.
+async fn run(kosoku: &Kosoku, name: &str, bytes_max: usize) -> Report {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     let router = Router::new().route("/", get(move |request| echo(bytes_max, request)));
     let stop = tokio_util::sync::CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     let served = tokio::spawn(serve(listener, router, ServeSettings::default(), stopped));
-    let reports = tempfile::tempdir().expect("a temporary folder");
-    let mut runner = Command::new(kosoku);
-    runner
-        .args(["-x", "12.*", "-x", "13.*", "-o"])
-        .arg(reports.path())
-        .arg(&address);
-    runner
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let ended = timeout(RUN_MAX, runner.status()).await.expect("in time");
-    ended.expect("the runner runs");
+    let report = kosoku.try_server(name, &address).await;
     stop.cancel();
     served.await.expect("no panic");
-    let index = std::fs::read(reports.path().join("index.json")).expect("a report");
-    let index: Value = serde_json::from_slice(&index).expect("JSON");
-    let agent = index.as_object().and_then(|agents| agents.values().next());
-    agent.and_then(Value::as_object).expect("one agent").clone()
-}
-
-fn runner() -> Option<std::path::PathBuf> {
-    let set = std::env::var_os("CHAT_TEST_KOSOKU").map(std::path::PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = || {
-        std::env::split_paths(&path)
-            .map(|folder| folder.join("kosoku"))
-            .find(|file| file.is_file())
-    };
-    set.or_else(found)
+    report
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_autobahn_cases_pass() {
-    let Some(kosoku) = runner() else {
-        return Skip("kosoku").announce();
+    let kosoku = match Kosoku::find() {
+        Ok(kosoku) => kosoku,
+        Err(skip) => return skip.announce(),
     };
-    let (large, usual) = tokio::join!(run(&kosoku, LARGE_BYTES_MAX), run(&kosoku, USUAL_BYTES_MAX));
-    assert_eq!((large.len(), usual.len()), (CASES, CASES));
-    let passes = |case: &str, verdict: &Value| match verdict["behavior"].as_str() {
-        Some("OK" | "INFORMATIONAL") => true,
-        Some("NON-STRICT") => NON_STRICT.contains(&case),
-        _ => false,
-    };
-    let failed: Vec<_> = large
-        .iter()
-        .filter(|(case, verdict)| !passes(case, verdict))
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-    for (case, verdict) in &usual {
-        // At the usual limit only the cases about large messages may change, and they end with a clear code.
-        let too_large = case.starts_with("9.") && verdict["remoteCloseCode"] == 1009;
-        assert!(passes(case, verdict) || too_large, "{case}: {verdict}");
+    let (large, usual) = tokio::join!(
+        run(&kosoku, "server-raised", CASE_BYTES_MAX),
+        run(&kosoku, "server", Limits::default().frame_bytes_max)
+    );
+    assert_eq!((large.verdicts.len(), usual.verdicts.len()), (CASES, CASES));
+    assert!(large.passed, "{:#?}", large.failures());
+    assert!(large.failures().is_empty(), "{:#?}", large.failures());
+    // At the usual limit nothing changes but the cases of large messages, and each of those ends with a clear code.
+    let changed = |case: &str| usual.verdicts[case].behavior != large.verdicts[case].behavior;
+    for (case, verdict) in &usual.verdicts {
+        let too_large = case.starts_with("9.") && verdict.close_code == Some(1009);
+        assert!(!changed(case) || too_large, "{case}: {verdict:?}");
     }
+    assert!(changed("9.1.6"), "a message of 16 MiB is taken for a frame");
 }

@@ -194,6 +194,14 @@ impl Connection {
         }
     }
 
+    /// Closes, and tells whether the client says goodbye too.
+    pub(crate) async fn close_is_answered(mut self) -> bool {
+        in_time(self.socket.close(None))
+            .await
+            .expect("a client that listens");
+        self.is_closed_politely().await
+    }
+
     /// Says nothing until the client goes, which takes some heartbeats. Returns its pings.
     pub(crate) async fn pings_before_leaving(&mut self, heartbeat_ms: u64) -> usize {
         let since = tokio::time::Instant::now();
