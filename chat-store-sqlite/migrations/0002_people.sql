@@ -21,11 +21,13 @@ CREATE TABLE blocks (
     PRIMARY KEY (user, other)
 ) STRICT, WITHOUT ROWID;
 
--- What a user set for themselves in a channel, as JSON; no row where nothing is set.
+-- What a user set for themselves in a channel, as JSON; no row where nothing is set. `draft_seq` is the entry of the
+-- user's log that holds the draft, as long as it is the current one.
 CREATE TABLE prefs (
-    user    TEXT NOT NULL,
-    channel BLOB NOT NULL,
-    prefs   BLOB NOT NULL,
+    user      TEXT NOT NULL,
+    channel   BLOB NOT NULL,
+    prefs     BLOB NOT NULL,
+    draft_seq INTEGER,
     PRIMARY KEY (user, channel)
 ) STRICT, WITHOUT ROWID;
 

@@ -94,6 +94,7 @@ caught! {
     hides_blocks_of_others
     takes_relations_to_oneself
     replaces_preferences
+    keeps_former_drafts
     preferences_of_all
     profiles_fall_back
     status_without_text

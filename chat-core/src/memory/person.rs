@@ -112,6 +112,17 @@ impl Person {
         self.log.get(known..).unwrap_or_default()
     }
 
+    /// Takes the draft of a channel out of the entry that told of it; no other one has any.
+    pub(super) fn forget_draft(&mut self, channel: ChannelId) {
+        let tells = |entry: &&mut UserEntry| {
+            matches!(&entry.kind, UserEntryKind::Prefs(change)
+                if change.channel == channel && change.prefs.draft.is_some())
+        };
+        if let Some(entry) = self.log.iter_mut().rev().find(tells) {
+            entry.forget_draft();
+        }
+    }
+
     pub(super) fn head(&self) -> Seq {
         Seq(self.log.len() as u64)
     }

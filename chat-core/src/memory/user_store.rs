@@ -148,16 +148,21 @@ impl UserStore for MemoryStore {
             at,
         } = write;
         let mut state = self.state();
-        let kept = &mut state.people.of(&user).prefs;
-        let mut prefs = kept.get(&channel).cloned().unwrap_or_default();
-        let told = prefs
-            .merge(&change)
-            .map(|prefs| UserEntryKind::Prefs(PrefsChange { channel, prefs }));
+        let person = state.people.of(&user);
+        let mut prefs = person.prefs.get(&channel).cloned().unwrap_or_default();
+        let changed = prefs.merge(&change);
         if prefs.is_empty() {
-            kept.remove(&channel);
+            person.prefs.remove(&channel);
         } else {
-            kept.insert(channel, prefs);
+            person.prefs.insert(channel, prefs);
         }
+        if changed
+            .as_ref()
+            .is_some_and(|changed| changed.draft.is_some())
+        {
+            person.forget_draft(channel);
+        }
+        let told = changed.map(|prefs| UserEntryKind::Prefs(PrefsChange { channel, prefs }));
         Ok(state.people.tell(&user, at, told))
     }
 

@@ -220,6 +220,8 @@ pub type WrittenEntries = BTreeMap<UserId, Vec<UserEntry>>;
 /// - `set_prefs` MUST change the named fields only, and clear as [`Prefs::merge`] says (`preferences_merge_by_field`);
 ///   `prefs` MUST answer a user's own, of the channels asked for and only where there are some
 ///   (`preferences_are_the_users_own`).
+/// - A draft MUST be in the log only while it is the current one: the entry that told of the former one loses it
+///   (`only_the_current_draft_is_in_the_log`).
 /// - `set_profile` MUST change the named fields only, as [`ProfileChange::apply`] says, and make the user known (`a_profile_changes_by_field`).
 /// - `set_status` MUST keep the status as it was given and write no entry (`a_status_is_kept_and_not_logged`), with a
 ///   rev above those of the user's former ones (`each_status_has_a_higher_rev`).

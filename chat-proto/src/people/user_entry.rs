@@ -120,6 +120,13 @@ impl ProfileChange {
 }
 
 impl UserEntry {
+    /// Forgets the draft that the entry tells of, because a later entry tells of another one.
+    pub fn forget_draft(&mut self) {
+        if let UserEntryKind::Prefs(change) = &mut self.kind {
+            change.prefs.draft = None;
+        }
+    }
+
     /// Roughly the bytes that the entry occupies; what queues and pages count.
     pub fn size_bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);

@@ -69,6 +69,7 @@ mod tests {
             users::FORGET_DEVICE,
             people::USER_SEQ,
             people::ENTRIES,
+            people::FORGET_DRAFT,
             people::RELATIONS,
             people::CONTACTS,
             people::BLOCKS,

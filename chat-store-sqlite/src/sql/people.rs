@@ -6,6 +6,10 @@ pub(crate) const USER_SEQ: &str =
 
 pub(crate) const TELL: &str = "INSERT INTO user_log (user, seq, entry) VALUES (?1, ?2, ?3)";
 
+pub(crate) const FORGET_DRAFT: &str = "
+    UPDATE user_log SET entry = CAST(json_remove(CAST(entry AS TEXT), '$.draft') AS BLOB)
+    WHERE user = ?1 AND seq = ?2";
+
 /// The log's head beside each entry; once without an entry where there is none.
 pub(crate) const ENTRIES: &str = "
     WITH asked (head) AS MATERIALIZED (SELECT coalesce(max(seq), 0) FROM user_log WHERE user = ?1)
@@ -44,12 +48,12 @@ pub(crate) const SET_BLOCK: &str =
 pub(crate) const REMOVE_BLOCK: &str = "DELETE FROM blocks WHERE user = ?1 AND other = ?2";
 
 pub(crate) const PREFS: &str = "
-    SELECT channel, prefs FROM prefs
+    SELECT channel, prefs, draft_seq FROM prefs
     WHERE user = ?1 AND channel IN (SELECT unhex(value) FROM json_each(?2))";
 
 pub(crate) const SET_PREFS: &str = "
-    INSERT INTO prefs (user, channel, prefs) VALUES (?1, ?2, ?3)
-    ON CONFLICT (user, channel) DO UPDATE SET prefs = excluded.prefs";
+    INSERT INTO prefs (user, channel, prefs, draft_seq) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (user, channel) DO UPDATE SET prefs = excluded.prefs, draft_seq = excluded.draft_seq";
 
 pub(crate) const REMOVE_PREFS: &str = "DELETE FROM prefs WHERE user = ?1 AND channel = ?2";
 

@@ -129,28 +129,44 @@ pub(super) async fn set_prefs(
     let row = db
         .fetch_optional(sqlx::query_with(people::PREFS, asked.finish()))
         .await?;
-    let mut prefs = match row {
-        Some(row) => Fields::new(&row, "users.set_prefs")
-            .prefs()
-            .map_err(damaged)?,
-        None => Prefs::default(),
+    let (mut prefs, mut draft_seq) = match row {
+        Some(row) => {
+            let fields = Fields::new(&row, "users.set_prefs");
+            let draft_seq: Option<i64> = row.try_get("draft_seq")?;
+            (fields.prefs().map_err(damaged)?, draft_seq)
+        }
+        None => (Prefs::default(), None),
     };
     let Some(changed) = prefs.merge(change) else {
         return Ok(WrittenEntries::new());
     };
+    let draft_changes = changed.draft.is_some();
+    let told = UserEntryKind::Prefs(PrefsChange {
+        channel: *channel,
+        prefs: changed,
+    });
+    let written = tell(db, user, *at, [told]).await?;
+    if draft_changes {
+        if let Some(former) = draft_seq {
+            let mut binds = Binds::default();
+            binds.add(user.as_str()).add(former);
+            run(db, people::FORGET_DRAFT, binds).await?;
+        }
+        let last = written.get(user).and_then(|entries| entries.last());
+        draft_seq = last
+            .filter(|_| prefs.draft.is_some())
+            .map(|entry| bound(entry.seq.0));
+    }
     let mut binds = Binds::default();
     binds.add(user.as_str()).add(channel.as_bytes().as_slice());
     if prefs.is_empty() {
         run(db, people::REMOVE_PREFS, binds).await?;
     } else {
-        binds.add(serde_json::to_vec(&prefs).map_err(damaged)?);
+        let json = serde_json::to_vec(&prefs).map_err(damaged)?;
+        binds.add(json).add(draft_seq);
         run(db, people::SET_PREFS, binds).await?;
     }
-    let told = UserEntryKind::Prefs(PrefsChange {
-        channel: *channel,
-        prefs: changed,
-    });
-    tell(db, user, *at, [told]).await
+    Ok(written)
 }
 
 pub(super) async fn set_profile(

@@ -23,8 +23,8 @@ pub use messages::{MessagesTwist, TwistedMessages};
 pub use people::{
     AsksByAnOldLook, AsksOnOneSide, BlockPagesEndEarly, ContactPagesSkip, DevicesAnewAtEverySight,
     DevicesById, DropsWhatTheBlockedAsk, HidesBlocksOfOthers, HolesInTheUsersLog,
-    KeepsForgottenDevices, NamelessAtFirstSight, OneLogForAll, PreferencesOfAll, ProfilesFallBack,
-    RemovesOneSide, ReplacesPreferences, SilentAboutDevices, StatusWithoutText,
+    KeepsForgottenDevices, KeepsFormerDrafts, NamelessAtFirstSight, OneLogForAll, PreferencesOfAll,
+    ProfilesFallBack, RemovesOneSide, ReplacesPreferences, SilentAboutDevices, StatusWithoutText,
     StatusesWithoutRevs, TakesRelationsToOneself, TellsOnlyWhoDidIt, UserPageBytesForgotten,
     UserPagesOffByOne, UserSeqBehindTheLog, UserSeqFromOne, WritesDraftsAgain,
 };

@@ -9,7 +9,9 @@ use chat_core::ports::{
     Device, DeviceSeen, KeptStatus, PeoplePage, PeopleQuery, PortError, PrefsWrite, ProfileWrite,
     RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };
-use chat_core::proto::people::{ContactState, Prefs, Relation, RelationChange, UserEntryKind};
+use chat_core::proto::people::{
+    ContactState, Prefs, Relation, RelationChange, UserEntry, UserEntryKind,
+};
 use chat_core::proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
 
 use super::appends::lock;
@@ -444,6 +446,44 @@ impl UsersTwist for ReplacesPreferences {
         };
         inner.set_prefs(cleared).await?;
         inner.set_prefs(write).await
+    }
+}
+
+/// Tells of every draft there ever was.
+#[derive(Default)]
+pub struct KeepsFormerDrafts {
+    written: Mutex<BTreeMap<(UserId, Seq), UserEntry>>,
+}
+
+#[async_trait]
+impl UsersTwist for KeepsFormerDrafts {
+    async fn set_prefs(
+        &self,
+        inner: &dyn UserStore,
+        write: PrefsWrite,
+    ) -> Result<WrittenEntries, PortError> {
+        let written = inner.set_prefs(write).await?;
+        for (user, entries) in &written {
+            let entries = entries.iter().cloned();
+            lock(&self.written).extend(entries.map(|entry| ((user.clone(), entry.seq), entry)));
+        }
+        Ok(written)
+    }
+
+    async fn entries(
+        &self,
+        inner: &dyn UserStore,
+        query: UserEntriesQuery,
+    ) -> Result<UserEntriesPage, PortError> {
+        let user = query.user.clone();
+        let mut page = inner.entries(query).await?;
+        let written = lock(&self.written);
+        for entry in &mut page.entries {
+            if let Some(former) = written.get(&(user.clone(), entry.seq)) {
+                *entry = former.clone();
+            }
+        }
+        Ok(page)
     }
 }
 

@@ -401,6 +401,12 @@ pub const BROKEN: &[Broken] = &[
         wrap: users::<people::ReplacesPreferences>,
     },
     Broken {
+        name: "keeps_former_drafts",
+        caught_by: "only_the_current_draft_is_in_the_log",
+        law: "only while it is the current one",
+        wrap: users::<people::KeepsFormerDrafts>,
+    },
+    Broken {
         name: "preferences_of_all",
         caught_by: "preferences_are_the_users_own",
         law: "where there are some",

@@ -4,7 +4,7 @@ use chat_core::ports::{PageLimit, WrittenEntries};
 use chat_core::proto::people::{
     DeviceChange, DirectFrom, Prefs, PrefsChange, ProfileChange, RelationChange, UserEntryKind,
 };
-use chat_core::proto::{DeviceId, Seq};
+use chat_core::proto::{DeviceId, Seq, Timestamp};
 
 use super::person::{ALL, Person, draft};
 use crate::case::join_all;
@@ -108,9 +108,13 @@ pub async fn pages_of_the_users_log_are_exact(opened: Opened) {
         "the log of somebody unknown is empty"
     );
     let channel = fresh_channel();
-    for number in 0..5 {
-        // Of one length, so that bytes can be told in entries.
-        alice.set_prefs(channel, draft(&number.to_string())).await;
+    for number in 1..=5 {
+        // Of one size, so that bytes can be told in entries.
+        let muted = Prefs {
+            mute_until_ms: Some(Timestamp(number)),
+            ..Prefs::default()
+        };
+        alice.set_prefs(channel, muted).await;
     }
     let entry_bytes = alice.log().await[0].size_bytes();
     for after in 0..7 {

@@ -17,7 +17,8 @@ pub use log::{
 };
 pub use own::{
     a_profile_changes_by_field, a_status_is_kept_and_not_logged, each_status_has_a_higher_rev,
-    preferences_are_the_users_own, preferences_merge_by_field,
+    only_the_current_draft_is_in_the_log, preferences_are_the_users_own,
+    preferences_merge_by_field,
 };
 pub(crate) use person::draft;
 pub use relations::{
@@ -54,6 +55,7 @@ macro_rules! __user_store_cases {
             relations_show_both_sides
             preferences_merge_by_field
             preferences_are_the_users_own
+            only_the_current_draft_is_in_the_log
             a_profile_changes_by_field
             a_status_is_kept_and_not_logged
             each_status_has_a_higher_rev

@@ -59,8 +59,64 @@ pub async fn preferences_merge_by_field(opened: Opened) {
             _ => None,
         })
         .collect();
-    assert_eq!(told_log, told, "the log tells what changed and no more");
     assert_eq!(told[2], only_unread);
+    // The first told of a draft that is gone.
+    let expected = [&[Prefs::default()], &told[1..]].concat();
+    assert_eq!(told_log, expected, "the log tells what changed and no more");
+}
+
+/// Drafts of two channels, set anew, with something else between, cleared, and set again.
+pub async fn only_the_current_draft_is_in_the_log(opened: Opened) {
+    let alice = Person::new(opened.users(), "alice");
+    let (one, other) = (fresh_channel(), fresh_channel());
+    let archived = Prefs {
+        archived: Some(true),
+        ..Prefs::default()
+    };
+    let both = Prefs {
+        archived: Some(false),
+        ..draft("second")
+    };
+    for (channel, change) in [
+        (one, draft("first")),
+        (other, draft("elsewhere")),
+        (one, archived),
+        (one, both),
+        (one, draft("")),
+        (one, draft("third")),
+        (one, draft("fourth")),
+    ] {
+        alice.set_prefs(channel, change).await;
+    }
+    let drafts: Vec<Option<String>> = alice
+        .kinds()
+        .await
+        .into_iter()
+        .map(|kind| match kind {
+            UserEntryKind::Prefs(change) => change.prefs.draft,
+            other => panic!("only preferences were set: {other:?}"),
+        })
+        .map(|draft| draft.filter(|draft| !draft.is_empty()))
+        .collect();
+    let kept = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        drafts,
+        [
+            None,
+            kept("elsewhere"),
+            None,
+            None,
+            None,
+            None,
+            kept("fourth")
+        ],
+        "a draft is in the log only while it is the current one"
+    );
+    assert_eq!(
+        alice.prefs(&[one]).await.get(&one),
+        Some(&draft("fourth")),
+        "and is what is kept"
+    );
 }
 
 /// Of two users and two channels, one of which nobody asks for.
