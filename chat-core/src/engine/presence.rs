@@ -13,7 +13,9 @@
 //! | log-out and the end of its session | another device connects | it is here, whatever the first one still does |
 //! | a transition and its telling | the bus refuses it | it is told again each second, as the user then stands |
 //! | a status and its telling | another node tells an older one | the bus lets the higher rev stand |
+//! | becoming invisible and its telling | the user goes | the bus is told of both, so that last seen is when they became so |
 //! | a telling and the next one | the bus loses what it held | everybody who is here is told again |
+//! | a telling and its answer | the engine stops | the answer is waited for: what is refused is told once more |
 //! | the engine's stop and its end | users are still here | all are told as gone |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +53,7 @@ struct State {
 /// A user who is here for others, with a session or without.
 struct Here {
     status: KeptStatus,
+    status_at: Timestamp,
     /// Devices whose sessions ended, and when they were last heard.
     left: BTreeMap<DeviceId, u64>,
 }
@@ -60,8 +63,8 @@ struct Here {
 struct Untold {
     /// Users who came, went or are seen otherwise, and when.
     users: BTreeMap<UserId, Timestamp>,
-    /// Statuses of users who are not on this node.
-    statuses: BTreeMap<UserId, KeptStatus>,
+    /// Statuses of users who are not on this node, and since when; told first.
+    statuses: BTreeMap<UserId, (KeptStatus, Timestamp)>,
 }
 
 impl Presence {
@@ -83,8 +86,9 @@ impl Presence {
     /// Everybody who is here must be told again.
     pub(super) fn tell_all(&self, at: Timestamp) {
         let state = &mut *self.lock();
-        let here = state.here.keys().map(|user| (user.clone(), at));
-        state.untold.users.extend(here);
+        for user in state.here.keys() {
+            state.untold.users.entry(user.clone()).or_insert(at);
+        }
         self.changed.notify_one();
     }
 
@@ -96,19 +100,25 @@ impl Presence {
 
 impl State {
     fn leave(&mut self, user: &UserId, at: Timestamp) {
-        self.here.remove(user);
+        let here = self.here.remove(user);
         self.leaving.remove(user);
         self.untold.users.insert(user.clone(), at);
+        // The bus may not have heard of it yet, and must not take this moment for the last one that others could see.
+        if let Some(here) = here
+            && here.status.state == Status::Invisible
+        {
+            let hidden = (here.status, here.status_at);
+            self.untold.statuses.insert(user.clone(), hidden);
+        }
     }
 }
 
 impl Engine {
     pub(super) fn spawn_presence(&self) {
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move {
-            let stop = inner.stop.clone();
-            let _stopped = stop.run_until_cancelled(inner.tell_presence()).await;
-        });
+        self.inner
+            .tasks
+            .spawn(async move { inner.tell_presence().await });
     }
 
     /// Sets how a user wants to be seen, on all devices and across connections.
@@ -146,12 +156,13 @@ impl Engine {
         let now = self.now();
         {
             let state = &mut *self.inner.presence.lock();
-            let here = std::mem::take(&mut state.here);
-            state.leaving.clear();
-            for (user, here) in here {
-                let heard_ms = here.left.into_values().max();
+            let here = state.here.iter().map(|(user, here)| {
+                let heard_ms = here.left.values().copied().max();
                 let at = heard_ms.map_or(now, |heard_ms| self.inner.clock_at(heard_ms));
-                state.untold.users.insert(user, at);
+                (user.clone(), at)
+            });
+            for (user, at) in here.collect::<Vec<_>>() {
+                state.leave(&user, at);
             }
         }
         while self.inner.tell_some().await == Told::Some {}
@@ -169,6 +180,7 @@ enum Told {
 impl Inner {
     /// A user's session began.
     pub(super) fn came(&self, session: &SessionShared, status: KeptStatus) {
+        let now = self.parts.clock.now();
         let state = &mut *self.presence.lock();
         let known = state.here.get_mut(&session.user);
         let news = known
@@ -178,19 +190,19 @@ impl Inner {
             Some(here) => {
                 here.left.remove(&session.device);
                 if news {
-                    here.status = status;
+                    (here.status, here.status_at) = (status, now);
                 }
             }
             None => {
                 let here = Here {
                     status,
+                    status_at: now,
                     left: BTreeMap::new(),
                 };
                 state.here.insert(session.user.clone(), here);
             }
         }
         if news {
-            let now = self.parts.clock.now();
             state.untold.users.insert(session.user.clone(), now);
             self.presence.changed.notify_one();
         }
@@ -262,15 +274,16 @@ impl Inner {
 
     /// A user wants to be seen so; `anywhere` also if they are on other nodes only.
     pub(super) fn see_as(&self, user: &UserId, status: &KeptStatus, anywhere: bool) {
+        let now = self.parts.clock.now();
         let state = &mut *self.presence.lock();
         match state.here.get_mut(user) {
             Some(here) if here.status.rev < status.rev => {
-                here.status = status.clone();
-                let now = self.parts.clock.now();
+                (here.status, here.status_at) = (status.clone(), now);
                 state.untold.users.insert(user.clone(), now);
             }
             None if anywhere => {
-                state.untold.statuses.insert(user.clone(), status.clone());
+                let said = (status.clone(), now);
+                state.untold.statuses.insert(user.clone(), said);
             }
             Some(_) | None => return,
         }
@@ -306,14 +319,23 @@ impl Inner {
         Timestamp(self.parts.clock.now().0.saturating_sub(ago_ms))
     }
 
+    /// Tells the bus until the engine stops: then what is being told is told to its end, and the rest is flushed.
     async fn tell_presence(&self) {
-        loop {
-            self.presence.changed.notified().await;
+        let changed = || {
+            self.stop
+                .run_until_cancelled(self.presence.changed.notified())
+        };
+        while changed().await.is_some() {
             loop {
                 match self.tell_some().await {
                     Told::All => break,
                     Told::Some => {}
-                    Told::Refused => tokio::time::sleep(RETRY_AFTER).await,
+                    Told::Refused => {
+                        let wait = tokio::time::sleep(RETRY_AFTER);
+                        if self.stop.run_until_cancelled(wait).await.is_none() {
+                            return;
+                        }
+                    }
                 }
             }
         }
@@ -332,8 +354,8 @@ impl Inner {
         for (user, at) in untold.users {
             state.untold.users.entry(user).or_insert(at);
         }
-        for (user, status) in untold.statuses {
-            state.untold.statuses.entry(user).or_insert(status);
+        for (user, said) in untold.statuses {
+            state.untold.statuses.entry(user).or_insert(said);
         }
         Told::Refused
     }
@@ -343,7 +365,6 @@ impl Inner {
         let state = &mut *self.presence.lock();
         let users = take_some(&mut state.untold.users);
         let statuses = take_some(&mut state.untold.statuses);
-        let now = self.parts.clock.now();
         let change = |user: &UserId, step, at| PresenceChange {
             user: user.clone(),
             node: self.parts.node.clone(),
@@ -351,14 +372,14 @@ impl Inner {
             step,
             at,
         };
+        let said = statuses
+            .iter()
+            .map(|(user, (status, at))| change(user, PresenceStep::Status(status.clone()), *at));
         let told = users.iter().map(|(user, at)| match state.here.get(user) {
             Some(here) => change(user, PresenceStep::Here(here.status.clone()), *at),
             None => change(user, PresenceStep::Gone, *at),
         });
-        let elsewhere = statuses
-            .iter()
-            .map(|(user, status)| change(user, PresenceStep::Status(status.clone()), now));
-        let changes = told.chain(elsewhere).collect();
+        let changes = said.chain(told).collect();
         (changes, Untold { users, statuses })
     }
 }

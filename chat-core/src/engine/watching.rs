@@ -129,7 +129,7 @@ impl Inner {
             .ok_or_else(|| Rejection::bad_request("only a connection can watch: open one"))
     }
 
-    /// The user's contacts; one more than `max` at the most.
+    /// The user's contacts; a page more than `max` at the most.
     async fn contact_ids(&self, user: &UserId, max: usize) -> Result<BTreeSet<UserId>, PortError> {
         let mut contacts = BTreeSet::new();
         let mut after = None;
@@ -270,7 +270,11 @@ impl Inner {
         }
         for chunk in ended.chunks(BUS_USERS_MAX) {
             match bus.unwatch(node, chunk).await {
-                Ok(()) => confirmed.retain(|user| !chunk.contains(user)),
+                Ok(()) => {
+                    for user in chunk {
+                        confirmed.remove(user);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "watches were not taken back; asking again with the next change");
                     self.watches.put_back(chunk.iter().cloned());

@@ -244,6 +244,8 @@ impl Queue {
         if self.bytes > self.bytes_max {
             self.items.clear();
             self.behind.clear();
+            self.presence.clear();
+            self.presence_order.clear();
             self.bytes = 0;
             self.close = Some(Close::slow());
         }

@@ -26,7 +26,7 @@ struct State {
     watched: Vec<UserId>,
     unwatched: Vec<UserId>,
     refusals: VecDeque<&'static str>,
-    holds_states: bool,
+    held: Option<&'static str>,
     feeds: Vec<mpsc::Sender<PresenceEvent>>,
 }
 
@@ -60,13 +60,14 @@ impl TestBus {
         self.state().refusals.extend(refusals);
     }
 
-    /// Answers to `states` are made, and wait for [`Self::let_on`].
-    pub(crate) fn hold_states(&self) {
-        self.state().holds_states = true;
+    /// Calls of this operation wait for [`Self::let_on`]: `announce` before it is done or refused, `states` before it
+    /// is answered.
+    pub(crate) fn hold(&self, op: &'static str) {
+        self.state().held = Some(op);
     }
 
     pub(crate) fn let_on(&self) {
-        self.state().holds_states = false;
+        self.state().held = None;
         self.let_on.notify_waiters();
     }
 
@@ -95,6 +96,14 @@ impl TestBus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn wait(&self, op: &'static str) {
+        let let_on = self.let_on.notified();
+        let held = self.state().held == Some(op);
+        if held {
+            let_on.await;
+        }
+    }
+
     fn refused(&self, op: &'static str) -> Result<(), PortError> {
         let mut state = self.state();
         match state.refusals.iter().position(|refused| *refused == op) {
@@ -110,6 +119,7 @@ impl TestBus {
 #[async_trait]
 impl PresenceBus for TestBus {
     async fn announce(&self, changes: &[PresenceChange]) -> Result<(), PortError> {
+        self.wait("announce").await;
         self.refused("announce")?;
         self.state().announced.extend(changes.iter().cloned());
         self.inner.announce(changes).await
@@ -118,10 +128,7 @@ impl PresenceBus for TestBus {
     async fn states(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PortError> {
         self.refused("states")?;
         let states = self.inner.states(users).await;
-        let let_on = self.let_on.notified();
-        if self.state().holds_states {
-            let_on.await;
-        }
+        self.wait("states").await;
         states
     }
 

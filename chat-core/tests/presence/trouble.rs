@@ -6,7 +6,7 @@ use chat_core::proto::people::{RelationChange, Shown, Status};
 use chat_core::proto::wire::{ClientOp, Watch};
 use chat_core::proto::{Code, NodeId};
 
-use crate::world::{Client, World, offline, pass, presence, seconds, settle, user};
+use crate::world::{Client, World, device, offline, pass, presence, seconds, settle, user};
 
 /// Alice and Bob are contacts and here, on one node.
 async fn two() -> (World, Engine, Client, Client) {
@@ -93,7 +93,7 @@ async fn no_frame_for_a_second(client: &mut Client, other: &mut Client) {
 #[tokio::test(start_paused = true)]
 async fn a_transition_on_the_way_is_in_the_answer() {
     let (world, _engine, mut alice, mut bob) = two().await;
-    world.bus.hold_states();
+    world.bus.hold("states");
     alice.session.submit(900, watch("bob"), 100);
     // The states are read, and then Bob is busy before the answer is made.
     no_frame_for_a_second(&mut alice, &mut bob).await;
@@ -235,4 +235,45 @@ async fn a_watch_that_the_bus_does_not_take_back_is_asked_again() {
     bob.watch(&["carol"]).await;
     settle(&mut [&mut alice, &mut bob]).await;
     assert_eq!(world.bus.watches().1, [user("bob")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_becomes_invisible_and_goes_while_the_bus_refuses_was_last_seen_before() {
+    let (world, engine, mut alice, mut bob) = two().await;
+    alice.watch(&["bob"]).await;
+    pass(seconds(5), &mut [&mut alice, &mut bob]).await;
+    world.bus.refuse("announce", 20);
+    let hidden_ms = world.now_ms();
+    bob.say(Status::Invisible, None).await;
+    pass(seconds(10), &mut [&mut alice, &mut bob]).await;
+    engine.revoke(&user("bob"), device(1)).await;
+    pass(seconds(20), &mut [&mut alice]).await;
+    let told: Vec<_> = alice.told().into_iter().map(|(_, told)| told).collect();
+    assert_eq!(told, [offline("bob", Some(hidden_ms))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_told_when_the_engine_stops_is_told_to_its_end() {
+    for refused in [0, 1] {
+        let (world, engine, alice, bob) = two().await;
+        world.bus.hold("announce");
+        engine.revoke(&user("bob"), device(1)).await;
+        tokio::task::yield_now().await;
+        let stopping = tokio::spawn(async move { engine.shutdown().await });
+        tokio::time::sleep(seconds(1)).await;
+        assert!(!stopping.is_finished(), "it waits for the bus");
+        world.bus.refuse("announce", refused);
+        world.bus.let_on();
+        stopping.await.expect("the engine ends");
+        let states = world.bus.inner.states(&[user("alice"), user("bob")]).await;
+        let states = states.expect("memory answers").into_iter();
+        assert!(
+            states.clone().count() == 2
+                && states
+                    .into_iter()
+                    .all(|known| known.shown.state == Shown::Offline),
+            "nobody stays behind"
+        );
+        drop((alice, bob));
+    }
 }
