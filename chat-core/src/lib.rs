@@ -40,7 +40,9 @@ pub mod snowflake;
 
 pub use caller::Caller;
 pub use draft::{Draft, NewChannel, Receipt};
-pub use engine::{BuildError, Connect, Engine, EngineBuilder, EngineSettings, MemberList, System};
+pub use engine::{
+    BuildError, Connect, DeviceList, Engine, EngineBuilder, EngineSettings, MemberList, System,
+};
 pub use session::{Close, Outgoing, Session};
 
 pub use chat_proto as proto;

@@ -14,6 +14,7 @@ use chat_core::proto::people::{
 use chat_core::proto::wire::{Answer, ClientOp, Push, ServerFrame, SyncAnswer, SyncQuery};
 use chat_core::proto::{ChannelId, Code, DeviceId, Limits, NodeId, Seq, Timestamp, UserId};
 use chat_core::{Caller, Draft, Engine, Outgoing, Session};
+use futures_util::FutureExt;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -261,6 +262,21 @@ fn contact(entry: &UserEntry) -> Option<ContactState> {
         UserEntryKind::Contact(change) => change.state,
         other => panic!("an entry about a contact, not {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_change_that_was_begun_is_told_though_nobody_waits_for_it() -> Result {
+    let [one, _] = nodes(Limits::default());
+    let (alice, bob) = (user("alice"), user("bob"));
+    let mut bobs = one.connect(&bob, device(1)).await?;
+    let asking = one.relate(&alice, &bob, RelationChange::PutContact);
+    // Begun, and then dropped.
+    assert!(asking.now_or_never().is_none());
+    assert_eq!(
+        contact(&own_entry(&mut bobs).await),
+        Some(ContactState::Asking)
+    );
+    Ok(())
 }
 
 #[tokio::test]

@@ -26,6 +26,15 @@ pub struct MemberList {
     pub more: bool,
 }
 
+/// A part of a user's devices, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceList {
+    /// Which.
+    pub devices: Vec<Device>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
 /// The embedding program itself: bound by limits, not by roles.
 #[derive(Clone, Debug)]
 pub struct System {
@@ -157,12 +166,28 @@ impl Engine {
         })
     }
 
-    /// A user's devices, oldest first.
+    /// A page of a user's devices, oldest first.
     ///
     /// # Errors
-    /// `unavailable` when they could not be read.
-    pub async fn devices(&self, user: &UserId) -> Result<Vec<Device>, Rejection> {
-        Ok(self.inner.parts.users.devices(user).await?)
+    /// `not_found` when there is no device `after` any more, `bad_request` for a limit of 0.
+    pub async fn devices(
+        &self,
+        user: &UserId,
+        after: Option<DeviceId>,
+        limit: Option<u32>,
+    ) -> Result<DeviceList, Rejection> {
+        let limit = self
+            .inner
+            .page_size(limit, self.limits().page_entries_default)?;
+        let mut devices = self.inner.parts.users.devices(user).await?;
+        if let Some(after) = after {
+            let known = devices.iter().position(|device| device.device == after);
+            let gone = || Rejection::not_found("this device is gone: list from the beginning");
+            devices.drain(..=known.ok_or_else(gone)?);
+        }
+        let more = devices.len() > limit;
+        devices.truncate(limit);
+        Ok(DeviceList { devices, more })
     }
 
     /// Forgets a device and ends its sessions everywhere. Its token is the [`Authenticator`](crate::ports::Authenticator)'s

@@ -51,7 +51,7 @@ mod topics;
 mod watches;
 mod watching;
 
-pub use api::{MemberList, System};
+pub use api::{DeviceList, MemberList, System};
 pub use builder::{BuildError, EngineBuilder};
 pub use connect::Connect;
 pub use engine::Engine;

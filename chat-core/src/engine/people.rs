@@ -167,23 +167,6 @@ impl Engine {
         .await?
     }
 
-    /// What follows in a user's own log.
-    pub(super) async fn user_entries(
-        &self,
-        user: &UserId,
-        after: Seq,
-    ) -> Result<UserEntriesPage, Rejection> {
-        let query = UserEntriesQuery {
-            user: user.clone(),
-            after,
-            limit: PageLimit {
-                entries: self.limits().page_entries_max,
-                bytes: self.limits().page_bytes_max,
-            },
-        };
-        Ok(self.inner.parts.users.entries(query).await?)
-    }
-
     fn people_query(
         &self,
         user: &UserId,
@@ -223,23 +206,25 @@ impl Inner {
         if !entries.is_empty() || !self.registry.serves(user) {
             return self.deliver_user_entries(user, entries, None);
         }
-        match self.last_user_entry(user, head).await {
+        match self.user_entries(user, head.previous(), 1).await {
             // The last one alone: it shows each client what it lacks.
             Ok(page) => self.deliver_user_entries(user, &page.entries, None),
             Err(error) => self.log_lost(Err(error)),
         }
     }
 
-    async fn last_user_entry(
+    /// What follows in a user's own log.
+    pub(super) async fn user_entries(
         &self,
         user: &UserId,
-        head: Seq,
+        after: Seq,
+        entries: usize,
     ) -> Result<UserEntriesPage, PortError> {
         let query = UserEntriesQuery {
             user: user.clone(),
-            after: head.previous(),
+            after,
             limit: PageLimit {
-                entries: 1,
+                entries,
                 bytes: self.parts.limits.page_bytes_max,
             },
         };

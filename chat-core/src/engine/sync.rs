@@ -50,7 +50,10 @@ impl Engine {
             Some(page) => page.user_seq,
             None => query.user_seq.filter(|_| !reset).unwrap_or_default(),
         };
-        let own = self.user_entries(&caller.user, user_seq).await?;
+        let own = self
+            .inner
+            .user_entries(&caller.user, user_seq, self.limits().page_entries_max)
+            .await?;
         let user_seq = own.entries.last().map_or(own.head, |last| last.seq);
         // Taken before the first row is read, so that what changes meanwhile is listed again next time.
         let next_since = page.map_or_else(|| self.now(), |page| page.since);

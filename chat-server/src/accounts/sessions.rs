@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use chat_core::ports::{Account, Device, NewPassword, NewToken};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
-use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
+use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams, QueryParams};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -48,6 +48,13 @@ pub(super) struct LoggedIn {
 #[derive(Serialize)]
 pub(super) struct Devices {
     devices: Vec<ListedDevice>,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DevicePage {
+    after: Option<DeviceId>,
+    limit: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -197,9 +204,13 @@ pub(super) async fn log_out(
 pub(super) async fn devices(
     State(api): State<AccountsApi>,
     bearer: Bearer,
+    QueryParams(page): QueryParams<DevicePage>,
 ) -> ApiResult<Json<Devices>> {
     let current = bearer.0.device;
-    let devices = api.engine.devices(&bearer.0.user).await?;
+    let list = api
+        .engine
+        .devices(&bearer.0.user, page.after, page.limit)
+        .await?;
     let listed = |device: Device| ListedDevice {
         current: device.device == current,
         device: device.device,
@@ -209,7 +220,8 @@ pub(super) async fn devices(
         seen_at: device.seen_at,
     };
     Ok(Json(Devices {
-        devices: devices.into_iter().map(listed).collect(),
+        devices: list.devices.into_iter().map(listed).collect(),
+        more: list.more,
     }))
 }
 

@@ -289,11 +289,40 @@ async fn a_new_password_logs_the_other_devices_out_at_once() {
         .await;
     let (_, devices) = server.get("/v1/devices", &laptop).await;
     assert_eq!(devices["devices"].as_array().map(Vec::len), Some(1));
+    assert_eq!(devices["more"], false);
     for (password, status) in [(PASSWORD, 401), ("another good one", 201)] {
         let body = json!({"user": "alice", "password": password});
         let (found, _) = server.http("POST", "/v1/sessions", None, Some(body)).await;
         assert_eq!(found, status);
     }
+}
+
+#[tokio::test]
+async fn devices_come_in_pages() {
+    let (server, _folder) = Server::without_host().await;
+    let (token, first) = account(&server, "alice").await;
+    let mut expected = vec![first];
+    for _ in 0..2 {
+        expected.push(log_in(&server, "alice", PASSWORD).await.1);
+    }
+    let mut found: Vec<String> = Vec::new();
+    loop {
+        let after = found.last().map(|last| format!("&after={last}"));
+        let path = format!("/v1/devices?limit=1{}", after.unwrap_or_default());
+        let (status, page) = server.get(&path, &token).await;
+        assert_eq!(status, 200, "{page}");
+        let device = page["devices"][0]["device"].as_str().expect("a device");
+        found.push(device.to_owned());
+        if page["more"] == false {
+            break;
+        }
+    }
+    // Of the same millisecond, any order.
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    let path = format!("/v1/devices?after={}", client_id());
+    assert_eq!(server.get(&path, &token).await.0, 404);
 }
 
 #[tokio::test]
