@@ -6,7 +6,6 @@ use chat_proto::channel::unread;
 use chat_proto::people::{Prefs, UserEntry};
 use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
 use chat_proto::{Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp};
-
 use uuid::Uuid;
 
 use super::engine::Engine;
@@ -178,6 +177,9 @@ impl Engine {
         entries: u32,
         mut bytes_left: usize,
     ) -> Result<Vec<Summary>, Rejection> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let listed: Vec<ChannelId> = rows.iter().map(|row| row.channel).collect();
         let mut prefs = self.inner.parts.users.prefs(&caller.user, &listed).await?;
         let entries = usize::try_from(entries)
