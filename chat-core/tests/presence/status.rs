@@ -6,23 +6,18 @@ use chat_core::proto::wire::{ClientOp, SetStatus};
 use chat_core::proto::{Code, UserId};
 use chat_core::{Caller, Draft, Engine};
 
-use crate::world::{Client, World, offline, pass, presence, seconds, settle, user};
+use crate::world::{Client, World, offline, pass, presence, seconds, settle, two, user};
 
 /// Alice watches Bob, on one node.
-async fn two() -> (World, Engine, Client, Client) {
-    let world = World::new();
-    let engine = world.node("a");
-    world.befriend("alice", &["bob"]).await;
-    let mut bob = Client::connect(&engine, "bob", 1).await;
-    let mut alice = Client::connect(&engine, "alice", 2).await;
-    settle(&mut [&mut alice, &mut bob]).await;
+async fn alice_watches_bob() -> (World, Engine, Client, Client) {
+    let (world, engine, mut alice, bob) = two().await;
     alice.watch(&["bob"]).await;
     (world, engine, alice, bob)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_status_is_seen_with_its_text() {
-    let (_world, _engine, mut alice, mut bob) = two().await;
+    let (_world, _engine, mut alice, mut bob) = alice_watches_bob().await;
     for (status, text, expected) in [
         (Status::Away, Some("lunch"), Shown::Away),
         (Status::Busy, None, Shown::Busy),
@@ -37,7 +32,7 @@ async fn a_status_is_seen_with_its_text() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_text_is_refused_and_changes_nothing() {
-    let (_world, engine, mut alice, mut bob) = two().await;
+    let (_world, engine, mut alice, mut bob) = alice_watches_bob().await;
     let text = Some("x".repeat(engine.limits().status_chars_max + 1));
     let status = SetStatus {
         state: Status::Busy,
@@ -51,7 +46,7 @@ async fn a_long_text_is_refused_and_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_is_kept_over_connections_and_devices() {
-    let (_world, engine, mut alice, mut bob) = two().await;
+    let (_world, engine, mut alice, mut bob) = alice_watches_bob().await;
     bob.say(Status::Busy, Some("writing")).await;
     drop(bob);
     pass(seconds(40), &mut [&mut alice]).await;
@@ -64,7 +59,7 @@ async fn a_status_is_kept_over_connections_and_devices() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_that_is_set_without_a_connection_concerns_those_there_are() {
-    let (world, _engine, mut alice, mut bob) = two().await;
+    let (world, _engine, mut alice, mut bob) = alice_watches_bob().await;
     let far = world.node("b");
     let away = SetStatus {
         state: Status::Away,
@@ -79,7 +74,7 @@ async fn a_status_that_is_set_without_a_connection_concerns_those_there_are() {
 
 #[tokio::test(start_paused = true)]
 async fn the_invisible_go_and_are_last_seen_when_they_went() {
-    let (world, engine, mut alice, mut bob) = two().await;
+    let (world, engine, mut alice, mut bob) = alice_watches_bob().await;
     pass(seconds(7), &mut [&mut alice, &mut bob]).await;
     let hidden_ms = world.now_ms();
     bob.say(Status::Invisible, Some("psst")).await;
@@ -113,7 +108,7 @@ async fn typing_heard(alice: &mut Client, bob: &mut Client, channel: ChannelId) 
 
 #[tokio::test(start_paused = true)]
 async fn the_invisible_are_not_seen_typing_on_any_node() {
-    let (world, near, mut alice, mut bob) = two().await;
+    let (world, near, mut alice, mut bob) = alice_watches_bob().await;
     let far = world.node("b");
     let mut phone = Client::connect(&far, "bob", 3).await;
     let (alice_id, bob_id): (UserId, UserId) = (user("alice"), user("bob"));

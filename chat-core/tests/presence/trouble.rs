@@ -1,23 +1,11 @@
 //! What goes wrong between two steps.
 
-use chat_core::Engine;
 use chat_core::ports::{PresenceBus, PresenceChange, PresenceEvent, PresenceStep};
 use chat_core::proto::people::{RelationChange, Shown, Status};
 use chat_core::proto::wire::{ClientOp, Watch};
 use chat_core::proto::{Code, NodeId};
 
-use crate::world::{Client, World, device, offline, pass, presence, seconds, settle, user};
-
-/// Alice and Bob are contacts and here, on one node.
-async fn two() -> (World, Engine, Client, Client) {
-    let world = World::new();
-    let engine = world.node("a");
-    world.befriend("alice", &["bob"]).await;
-    let mut bob = Client::connect(&engine, "bob", 1).await;
-    let mut alice = Client::connect(&engine, "alice", 2).await;
-    settle(&mut [&mut alice, &mut bob]).await;
-    (world, engine, alice, bob)
-}
+use crate::world::{Client, device, offline, pass, presence, seconds, settle, two, user};
 
 fn watch(name: &str) -> ClientOp {
     ClientOp::Watch(Watch::Users(vec![user(name)]))

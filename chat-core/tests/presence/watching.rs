@@ -7,7 +7,7 @@ use chat_core::proto::people::{RelationChange, Shown, Status};
 use chat_core::proto::wire::{Answer, ClientOp, Unwatch, Watch};
 use chat_core::{Caller, Engine, EngineSettings};
 
-use crate::world::{Client, World, offline, pass, presence, seconds, settle, user};
+use crate::world::{Client, World, offline, pass, presence, seconds, settle, two, user};
 
 #[tokio::test(start_paused = true)]
 async fn only_contacts_may_be_watched() {
@@ -154,12 +154,7 @@ async fn the_bus_hears_of_a_user_once_a_node_and_of_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watcher_is_told_once_in_two_seconds_and_of_the_last_state() {
-    let world = World::new();
-    let engine = world.node("a");
-    world.befriend("alice", &["bob"]).await;
-    let mut alice = Client::connect(&engine, "alice", 1).await;
-    let mut bob = Client::connect(&engine, "bob", 2).await;
-    settle(&mut [&mut alice, &mut bob]).await;
+    let (_world, _engine, mut alice, mut bob) = two().await;
     alice.watch(&["bob"]).await;
     for round in 0..50 {
         let status = if round % 2 == 0 {
@@ -192,12 +187,7 @@ async fn a_watcher_is_told_once_in_two_seconds_and_of_the_last_state() {
 
 #[tokio::test(start_paused = true)]
 async fn after_unwatch_nothing_comes() {
-    let world = World::new();
-    let engine = world.node("a");
-    world.befriend("alice", &["bob"]).await;
-    let mut alice = Client::connect(&engine, "alice", 1).await;
-    let mut bob = Client::connect(&engine, "bob", 2).await;
-    settle(&mut [&mut alice, &mut bob]).await;
+    let (_world, _engine, mut alice, mut bob) = two().await;
     alice.watch(&["bob"]).await;
     bob.say(Status::Away, None).await;
     settle(&mut [&mut alice, &mut bob]).await;

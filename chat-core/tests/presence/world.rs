@@ -92,6 +92,17 @@ impl World {
     }
 }
 
+/// Alice and Bob are contacts and here, on one node.
+pub(crate) async fn two() -> (World, Engine, Client, Client) {
+    let world = World::new();
+    let engine = world.node("a");
+    world.befriend("alice", &["bob"]).await;
+    let mut bob = Client::connect(&engine, "bob", 1).await;
+    let mut alice = Client::connect(&engine, "alice", 2).await;
+    settle(&mut [&mut alice, &mut bob]).await;
+    (world, engine, alice, bob)
+}
+
 pub(crate) fn user(name: &str) -> UserId {
     name.parse().expect("a good name")
 }

@@ -92,20 +92,14 @@ pub struct AnybodyTakesBack(Lives);
 
 #[async_trait]
 impl PresenceTwist for AnybodyTakesBack {
-    async fn announce(
-        &self,
-        inner: &dyn PresenceBus,
-        mut changes: Vec<PresenceChange>,
-    ) -> Result<(), PortError> {
-        for change in &mut changes {
-            let any = self.0.noted(change).into_iter().next();
-            if change.step == PresenceStep::Gone
-                && let Some((node, node_epoch)) = any
-            {
-                (change.node, change.node_epoch) = (node, node_epoch);
-            }
+    fn change(&self, mut change: PresenceChange) -> PresenceChange {
+        let any = self.0.noted(&change).into_iter().next();
+        if change.step == PresenceStep::Gone
+            && let Some((node, node_epoch)) = any
+        {
+            (change.node, change.node_epoch) = (node, node_epoch);
         }
-        inner.announce(&changes).await
+        change
     }
 }
 
@@ -117,17 +111,11 @@ pub struct LastStatusStands {
 
 #[async_trait]
 impl PresenceTwist for LastStatusStands {
-    async fn announce(
-        &self,
-        inner: &dyn PresenceBus,
-        mut changes: Vec<PresenceChange>,
-    ) -> Result<(), PortError> {
-        for change in &mut changes {
-            if let PresenceStep::Here(status) | PresenceStep::Status(status) = &mut change.step {
-                status.rev = 1_000 + self.heard.fetch_add(1, Ordering::Relaxed);
-            }
+    fn change(&self, mut change: PresenceChange) -> PresenceChange {
+        if let PresenceStep::Here(status) | PresenceStep::Status(status) = &mut change.step {
+            status.rev = 1_000 + self.heard.fetch_add(1, Ordering::Relaxed);
         }
-        inner.announce(&changes).await
+        change
     }
 }
 
@@ -137,17 +125,11 @@ pub struct StatusBringsOnline;
 
 #[async_trait]
 impl PresenceTwist for StatusBringsOnline {
-    async fn announce(
-        &self,
-        inner: &dyn PresenceBus,
-        mut changes: Vec<PresenceChange>,
-    ) -> Result<(), PortError> {
-        for change in &mut changes {
-            if let PresenceStep::Status(status) = &change.step {
-                change.step = PresenceStep::Here(status.clone());
-            }
+    fn change(&self, mut change: PresenceChange) -> PresenceChange {
+        if let PresenceStep::Status(status) = &change.step {
+            change.step = PresenceStep::Here(status.clone());
         }
-        inner.announce(&changes).await
+        change
     }
 }
 
@@ -157,19 +139,13 @@ pub struct ShowsTheInvisible;
 
 #[async_trait]
 impl PresenceTwist for ShowsTheInvisible {
-    async fn announce(
-        &self,
-        inner: &dyn PresenceBus,
-        mut changes: Vec<PresenceChange>,
-    ) -> Result<(), PortError> {
-        for change in &mut changes {
-            if let PresenceStep::Here(status) | PresenceStep::Status(status) = &mut change.step
-                && status.state == Status::Invisible
-            {
-                status.state = Status::Online;
-            }
+    fn change(&self, mut change: PresenceChange) -> PresenceChange {
+        if let PresenceStep::Here(status) | PresenceStep::Status(status) = &mut change.step
+            && status.state == Status::Invisible
+        {
+            status.state = Status::Online;
         }
-        inner.announce(&changes).await
+        change
     }
 }
 

@@ -12,6 +12,11 @@ use tokio::sync::mpsc;
 /// What a [`TwistedPresence`] does otherwise than its bus; what is not overridden it does alike.
 #[async_trait]
 pub trait PresenceTwist: Send + Sync + 'static {
+    /// Instead of each change that [`PresenceBus::announce`] is given.
+    fn change(&self, change: PresenceChange) -> PresenceChange {
+        change
+    }
+
     /// Instead of [`PresenceBus::announce`].
     async fn announce(
         &self,
@@ -76,7 +81,9 @@ impl<T: PresenceTwist> TwistedPresence<T> {
 #[async_trait]
 impl<T: PresenceTwist> PresenceBus for TwistedPresence<T> {
     async fn announce(&self, changes: &[PresenceChange]) -> Result<(), PortError> {
-        self.twist.announce(&*self.inner, changes.to_vec()).await
+        let changes = changes.iter().cloned();
+        let changes = changes.map(|change| self.twist.change(change)).collect();
+        self.twist.announce(&*self.inner, changes).await
     }
 
     async fn states(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PortError> {
