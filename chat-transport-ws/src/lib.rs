@@ -22,12 +22,16 @@
 //! | [`http`] | requests: bearer tokens, bodies, errors; channels, members, messages, `POST /v1/op` |
 //! | `upgrade` | from a request to a WebSocket |
 //! | `websocket` | frames and messages of WebSocket on a byte stream, with buffers only while they hold something |
+//! | `opening` | from a client that was let in to its session, behind any transport |
 //! | `session` | one connection: `hello`, then frames in and frames out until it closes |
+//! | `poll` | sessions without a socket: long polls and server-sent events |
 //! | [`mod@listener`] | the accept loop |
 
 pub mod http;
 pub mod listener;
 mod meters;
+mod opening;
+mod poll;
 mod router;
 mod session;
 pub mod settings;

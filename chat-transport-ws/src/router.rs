@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::{get, post, put};
 use chat_core::Engine;
 
-use crate::http::{channels, connect, error, members, messages, op, people};
+use crate::http::{channels, connect, error, members, messages, op, people, poll};
 use crate::settings::TransportSettings;
 use crate::state::Transport;
 use crate::upgrade::upgrade;
@@ -37,6 +37,9 @@ pub fn router_beside(engine: Engine, settings: TransportSettings, others: Router
             "/v1/blocks/{user}",
             put(people::block).delete(people::unblock),
         )
+        .route("/v1/poll", post(poll::open))
+        .route("/v1/poll/{session}", get(poll::fetch).delete(poll::end))
+        .route("/v1/poll/{session}/stream", get(poll::stream))
         .route("/v1/channels", post(channels::create))
         .route(
             "/v1/channels/{channel}",

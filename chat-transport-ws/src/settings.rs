@@ -26,7 +26,11 @@ pub struct TransportSettings {
     pub close_wait_max: Duration,
     /// Bytes of messages of all connections that have not arrived in full.
     pub partial_bytes_max: usize,
-    /// The tasks of all WebSocket connections. They end when the engine drains or shuts down; whoever stops a program
+    /// Sessions without a socket; those that ended a moment ago and were not told yet count as well.
+    pub poll_sessions_max: usize,
+    /// Sessions without a socket of one user.
+    pub poll_sessions_per_user_max: usize,
+    /// The tasks of all sessions. They end when the engine drains or shuts down; whoever stops a program
     /// closes the tracker and waits for it.
     pub tasks: TaskTracker,
 }
@@ -40,6 +44,8 @@ impl Default for TransportSettings {
             write_stall_max: Duration::from_secs(10),
             close_wait_max: Duration::from_secs(2),
             partial_bytes_max: 256 * 1024 * 1024,
+            poll_sessions_max: 100_000,
+            poll_sessions_per_user_max: 50,
             tasks: TaskTracker::new(),
         }
     }
@@ -74,7 +80,11 @@ impl TransportSettings {
             Method::PATCH,
             Method::DELETE,
         ];
-        let headers: [HeaderName; 2] = [header::AUTHORIZATION, header::CONTENT_TYPE];
+        let headers = [
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+        ];
         let cors = CorsLayer::new()
             .allow_origin(allowed)
             .allow_methods(methods)

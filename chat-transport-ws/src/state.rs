@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use chat_core::Engine;
 
 use crate::meters::Meters;
+use crate::poll::PollSessions;
 use crate::settings::TransportSettings;
 use crate::websocket::PartialBytes;
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) settings: TransportSettings,
     pub(crate) meters: Meters,
     pub(crate) partial_bytes: Arc<PartialBytes>,
+    pub(crate) polls: PollSessions,
 }
 
 impl Transport {
@@ -31,6 +33,7 @@ impl Transport {
                 settings,
                 meters: Meters::new(),
                 partial_bytes,
+                polls: PollSessions::default(),
             }),
         }
     }

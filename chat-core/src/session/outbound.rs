@@ -187,6 +187,25 @@ impl Outbound {
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// The first answer, whatever stands before it, or a wake-up when there is one; `None` when the session was told to end
+    /// and no answer is left.
+    pub(crate) fn poll_answer(&self, cx: &mut Context<'_>) -> Poll<Option<Box<ServerFrame>>> {
+        let look = || {
+            let mut queue = self.lock();
+            match queue.take_answer() {
+                None if queue.close.is_none() => Poll::Pending,
+                answer => Poll::Ready(answer),
+            }
+        };
+        let found = look();
+        if found.is_ready() {
+            return found;
+        }
+        self.waker.register(cx.waker());
+        // Once more: something may have come between the look and the registration.
+        look()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing in here panics half-way through a change, so a poisoned queue is a sound one.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -297,8 +316,7 @@ impl Queue {
             }
             return Some(match item {
                 Item::Answer(frame, bytes) => {
-                    self.in_flight = self.in_flight.saturating_sub(1);
-                    self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
+                    self.end_command(bytes);
                     Outgoing::Frame(frame)
                 }
                 Item::Control(frame) => Outgoing::Frame(frame),
@@ -310,6 +328,28 @@ impl Queue {
             return Some(Outgoing::Shared(push.expect("both hold the same users")));
         }
         self.close.map(Outgoing::Close)
+    }
+
+    fn take_answer(&mut self) -> Option<Box<ServerFrame>> {
+        if self.in_flight == 0 {
+            return None;
+        }
+        let is_answer = |item: &Item| matches!(item, Item::Answer(..));
+        let index = self.items.iter().position(is_answer)?;
+        let item = self.items.remove(index)?;
+        self.bytes -= item.bytes();
+        match item {
+            Item::Answer(frame, bytes) => {
+                self.end_command(bytes);
+                Some(frame)
+            }
+            Item::Control(_) | Item::Entry(_) | Item::Volatile(_) => None,
+        }
+    }
+
+    fn end_command(&mut self, bytes: usize) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
     }
 }
 
@@ -462,6 +502,33 @@ mod tests {
         assert_eq!(last, 100, "the client sees how far the log goes");
         assert!(taken < 10, "and the queue stays within its bound");
         assert!(outbound.closing().is_none());
+    }
+
+    #[test]
+    fn answers_may_be_taken_ahead_of_pushes() {
+        let outbound = Outbound::new(1_000_000);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        outbound.entries([entry(1)].iter());
+        outbound.begin_command(10);
+        assert!(outbound.poll_answer(&mut cx).is_pending());
+        outbound.answer(7, 10, Ok(Answer::Done));
+        outbound.entries([entry(2)].iter());
+        let Poll::Ready(Some(answer)) = outbound.poll_answer(&mut cx) else {
+            panic!("the answer is there")
+        };
+        assert!(matches!(*answer, ServerFrame::Ok { id: 7, .. }));
+        assert!(outbound.has_answered_all());
+        assert!(outbound.poll_answer(&mut cx).is_pending());
+        outbound.close(Close::slow());
+        assert!(matches!(outbound.poll_answer(&mut cx), Poll::Ready(None)));
+        let left: Vec<_> = std::iter::from_fn(|| outbound.take()).take(3).collect();
+        assert!(
+            matches!(
+                left[..],
+                [Outgoing::Shared(_), Outgoing::Shared(_), Outgoing::Close(_)]
+            ),
+            "the pushes stayed, in their order: {left:?}"
+        );
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl Session {
 
     /// Answers a request with a refusal.
     pub fn refuse(&self, id: u32, rejection: Rejection) {
-        self.shared.outbound.control(frame_of(id, Err(rejection)));
+        self.shared.outbound.begin_command(0);
+        self.shared.outbound.answer(id, 0, Err(rejection));
     }
 
     /// Answers a ping.
@@ -192,6 +193,19 @@ impl Session {
         let next = self.shared.outbound.take();
         self.ended = matches!(next, Some(Outgoing::Close(_)));
         next
+    }
+
+    /// The next answer, ahead of the pushes that are queued, which stay where they are: for transports that answer each
+    /// request by itself and hand over pushes when they are asked for them. `None` when the session was told to end: then
+    /// what is queued is to be taken with [`try_next`](Self::try_next).
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<ServerFrame>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match self.poll_page(cx) {
+            Poll::Ready(frame) => Poll::Ready(Some(Box::new(frame))),
+            Poll::Pending => self.shared.outbound.poll_answer(cx),
+        }
     }
 
     fn caller(&self) -> Caller {

@@ -58,14 +58,27 @@ pub fn decode_client(format: Format, frame: &[u8]) -> Result<ClientFrame, Decode
 /// # Errors
 /// `bad_request`.
 pub fn decode_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection> {
+    match decode_session_op(format, frame)? {
+        ClientFrame::Command {
+            op: ClientOp::Watch(_),
+            ..
+        } => Err(needs_session()),
+        frame => Ok(frame),
+    }
+}
+
+/// Reads a request of a session that came by itself, as the body of an HTTP request: any client's frame but `hello` and
+/// `ping`. Its id may be left out, and is then 0.
+///
+/// # Errors
+/// `bad_request`.
+pub fn decode_session_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection> {
     let probe = Probe::of(format, frame).map_err(|error| match error {
         DecodeError::Unreadable(unreadable) => Rejection::bad_request(unreadable.message),
         DecodeError::Refused { rejection, .. } => rejection,
     })?;
     match probe.op.ok_or_else(no_op)? {
-        Op::Hello | Op::Ping | Op::Request(RequestOp::Watch) => Err(Rejection::bad_request(
-            "this op needs a session; open a WebSocket",
-        )),
+        Op::Hello | Op::Ping => Err(needs_session()),
         Op::Typing => read(format, frame).map(ClientFrame::Typing),
         Op::Request(op) => Ok(ClientFrame::Command {
             id: probe.id.unwrap_or(0),
@@ -73,6 +86,10 @@ pub fn decode_op(format: Format, frame: &[u8]) -> Result<ClientFrame, Rejection>
         }),
         Op::Unknown => Err(no_such_op()),
     }
+}
+
+fn needs_session() -> Rejection {
+    Rejection::bad_request("this op needs a session; open one")
 }
 
 /// Reads an object that is no frame, as the body of an HTTP request is, with the same care: no key twice, no nesting

@@ -38,7 +38,7 @@ pub use client::{
 };
 pub use close::{CloseCode, GoAwayReason};
 pub use command::{DeleteMessage, EditMessage, Pin, React, SendMessage, Target};
-pub use decode::{DecodeError, decode_client, decode_object, decode_op};
+pub use decode::{DecodeError, decode_client, decode_object, decode_op, decode_session_op};
 pub use format::{Format, NESTING_MAX, Unreadable};
 pub use people::{SetStatus, Unwatch, Watch};
 pub use received::{RawAnswer, ReceivedFrame, decode_server};

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, client_id, send_to};
+use crate::harness::{Client, Over, Server, client_id, send_to};
+
+over_every_transport!(logging_out_and_revoking_close_sockets_within_a_second,);
 
 async fn sign_up(server: &Server, user: &str, password: &str) -> (u16, Value) {
     let body = json!({"user": user, "password": password, "name": "A Name"});
@@ -76,9 +78,8 @@ async fn signing_up_logging_in_and_being_oneself() {
         .await;
 }
 
-#[tokio::test]
-async fn logging_out_and_revoking_close_sockets_within_a_second() {
-    let (server, _folder) = Server::fresh().await;
+async fn logging_out_and_revoking_close_sockets_within_a_second(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     sign_up(&server, "alice", "correct horse battery").await;
     let (_, phone) = log_in(&server, "alice", "correct horse battery").await;
     let (_, laptop) = log_in(&server, "alice", "correct horse battery").await;

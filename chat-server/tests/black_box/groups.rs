@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, client_id, text, token};
+use crate::harness::{Client, Over, Server, client_id, text, token};
 
-#[tokio::test]
-async fn members_come_and_go_and_hear_what_is_theirs() {
-    let (server, _folder) = Server::fresh().await;
+over_every_transport!(members_come_and_go_and_hear_what_is_theirs,);
+
+async fn members_come_and_go_and_hear_what_is_theirs(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let (owner, admin) = (token("olga", 1), token("adam", 1));
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let mut carol = Client::log_in(&server, "carol", 1).await;

@@ -1,4 +1,4 @@
-//! The process, a raw WebSocket client, a raw HTTP client.
+//! The process, a raw client over any transport, a raw HTTP client.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,18 +19,41 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{self, Message};
 use uuid::Uuid;
 
+use crate::polled::{Fetching, Polled};
+
 /// Long enough for a busy machine; nothing that is expected takes nearly as long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const SECRET: &str = "a secret that the host and the server share";
 
+/// What clients connect over.
+#[derive(Clone, Copy)]
+pub(crate) enum Over {
+    WebSocket,
+    Poll,
+    Events,
+}
+
 /// A server process; killed when dropped.
 pub(crate) struct Server {
     pub(crate) address: String,
+    over: Over,
     pub(crate) admin: Option<String>,
     pub(crate) child: Child,
 }
 
 impl Server {
+    /// The same for clients over this transport.
+    pub(crate) async fn fresh_over(over: Over) -> (Self, TempDir) {
+        let (server, folder) = Self::fresh().await;
+        (server.over(over), folder)
+    }
+
+    /// Its clients connect over this.
+    pub(crate) fn over(mut self, over: Over) -> Self {
+        self.over = over;
+        self
+    }
+
     /// On a fresh folder, with the host's tokens accepted.
     pub(crate) async fn fresh() -> (Self, TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -70,6 +93,7 @@ impl Server {
         };
         Self {
             address,
+            over: Over::WebSocket,
             admin,
             child,
         }
@@ -129,32 +153,40 @@ impl Server {
         token: Option<&str>,
         body: Option<Value>,
     ) -> (u16, Value) {
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            self.address
-        );
-        if let Some(token) = token {
-            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
-        }
-        let body = body.map(|body| body.to_string());
-        if let Some(body) = &body {
-            head.push_str(&format!(
-                "Content-Type: application/json\r\nContent-Length: {}\r\n",
-                body.len()
-            ));
-        }
-        let (status, _, body) = raw_http(
-            &self.address,
-            &format!("{head}\r\n{}", body.unwrap_or_default()),
-        )
-        .await;
-        let body = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&body).expect("JSON")
-        };
-        (status, body)
+        http(&self.address, method, path, token, body).await
     }
+}
+
+/// Sends a request with a JSON body, if any; the status and the JSON of the answer.
+pub(crate) async fn http(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> (u16, Value) {
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+        address
+    );
+    if let Some(token) = token {
+        head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    let body = body.map(|body| body.to_string());
+    if let Some(body) = &body {
+        head.push_str(&format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        ));
+    }
+    let (status, _, body) =
+        raw_http(address, &format!("{head}\r\n{}", body.unwrap_or_default())).await;
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&body).expect("JSON")
+    };
+    (status, body)
 }
 
 fn after(prefix: &str, line: &str) -> String {
@@ -236,9 +268,14 @@ pub(crate) enum Format {
     MessagePack,
 }
 
+enum Link {
+    Socket(Box<WebSocketStream<TcpStream>>),
+    Polled(Polled),
+}
+
 /// A client that knows nothing but the protocol.
 pub(crate) struct Client {
-    pub(crate) socket: WebSocketStream<TcpStream>,
+    link: Link,
     format: Format,
     next_id: u32,
     pushes: VecDeque<Value>,
@@ -247,7 +284,24 @@ pub(crate) struct Client {
 impl Client {
     /// Connected, and nothing said.
     pub(crate) async fn open(server: &Server) -> Self {
-        Self::open_as(server, Format::Json).await
+        let fetching = match server.over {
+            Over::WebSocket => return Self::open_as(server, Format::Json).await,
+            Over::Poll => Fetching::Poll,
+            Over::Events => Fetching::Events,
+        };
+        Self::new(
+            Link::Polled(Polled::new(&server.address, fetching)),
+            Format::Json,
+        )
+    }
+
+    fn new(link: Link, format: Format) -> Self {
+        Self {
+            link,
+            format,
+            next_id: 1,
+            pushes: VecDeque::new(),
+        }
     }
 
     pub(crate) async fn open_as(server: &Server, format: Format) -> Self {
@@ -264,11 +318,14 @@ impl Client {
         let socket = Self::try_open(server, request)
             .await
             .expect("the server upgrades");
-        Self {
-            socket,
-            format,
-            next_id: 1,
-            pushes: VecDeque::new(),
+        Self::new(Link::Socket(Box::new(socket)), format)
+    }
+
+    /// Its WebSocket.
+    pub(crate) fn socket(&mut self) -> &mut WebSocketStream<TcpStream> {
+        match &mut self.link {
+            Link::Socket(socket) => socket,
+            Link::Polled(_) => panic!("this client has no socket"),
         }
     }
 
@@ -302,6 +359,9 @@ impl Client {
 
     /// Sends a frame as it is.
     pub(crate) async fn say(&mut self, frame: Value) {
+        if let Link::Polled(polled) = &self.link {
+            return polled.say(frame);
+        }
         let message = match self.format {
             Format::Json => Message::text(frame.to_string()),
             Format::MessagePack => {
@@ -312,7 +372,7 @@ impl Client {
     }
 
     pub(crate) async fn say_raw(&mut self, message: Message) {
-        timeout(DEADLINE, self.socket.send(message))
+        timeout(DEADLINE, self.socket().send(message))
             .await
             .expect("it reads in time")
             .expect("it reads");
@@ -397,8 +457,11 @@ impl Client {
 
     /// The next frame, or the code with which the server closed.
     pub(crate) async fn next(&mut self) -> Result<Value, u16> {
+        if let Link::Polled(polled) = &mut self.link {
+            return polled.next().await;
+        }
         loop {
-            let message = timeout(DEADLINE, self.socket.next())
+            let message = timeout(DEADLINE, self.socket().next())
                 .await
                 .expect("something comes in time");
             return match message

@@ -6,8 +6,11 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::{
-    Client, Format, Server, client_id, device_id, raw_http, send_to, token, token_until, upgrade,
+    Client, Format, Over, Server, client_id, device_id, raw_http, send_to, token, token_until,
+    upgrade,
 };
+
+over_every_transport!(a_devices_second_connection_replaces_its_first,);
 
 #[tokio::test]
 async fn hello_is_answered_with_who_one_is_and_what_the_limits_are() {
@@ -119,9 +122,8 @@ async fn an_overdue_hello_is_closed_with_4010() {
     );
 }
 
-#[tokio::test]
-async fn a_devices_second_connection_replaces_its_first() {
-    let (server, _folder) = Server::fresh().await;
+async fn a_devices_second_connection_replaces_its_first(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut first = Client::log_in(&server, "alice", 1).await;
     let mut other_device = Client::log_in(&server, "alice", 2).await;
     let mut second = Client::log_in(&server, "alice", 1).await;

@@ -167,9 +167,13 @@ async fn an_id_in_use_is_refused_and_the_first_request_is_answered_all_the_same(
         .collect();
     // In one write, so that the second is read before the first can have been answered.
     for frame in frames {
-        client.socket.feed(frame).await.expect("it fits the buffer");
+        client
+            .socket()
+            .feed(frame)
+            .await
+            .expect("it fits the buffer");
     }
-    client.socket.flush().await.expect("the server reads");
+    client.socket().flush().await.expect("the server reads");
     let answers = [client.answer(7).await, client.answer(7).await];
     let of = |op: &str| answers.iter().filter(|answer| answer["op"] == op).count();
     assert_eq!((of("ok"), of("error")), (1, 1), "{answers:?}");
@@ -227,7 +231,7 @@ async fn websocket_itself_is_held_to_its_rules() {
         let mut client = Client::log_in(&server, "mallory", 1).await;
         for message in messages {
             // The server may have closed already; what counts is what it says.
-            let _ = client.socket.send(message).await;
+            let _ = client.socket().send(message).await;
         }
         assert_eq!(client.closed().await, code, "{what}");
     }
@@ -259,7 +263,7 @@ async fn a_client_that_reads_nothing_does_not_slow_others() {
     let mut seen = 0;
     while seen < 100 {
         let push = reading
-            .socket
+            .socket()
             .next()
             .await
             .expect("open")

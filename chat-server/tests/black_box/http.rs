@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, Server, client_id, raw_http, send_to, text, token};
+use crate::harness::{Client, Over, Server, client_id, raw_http, send_to, text, token};
+
+over_every_transport!(a_socket_is_not_needed,);
 
 #[tokio::test]
 async fn every_error_has_one_shape() {
@@ -120,9 +122,8 @@ async fn every_error_has_one_shape() {
     }
 }
 
-#[tokio::test]
-async fn a_socket_is_not_needed() {
-    let (server, _folder) = Server::fresh().await;
+async fn a_socket_is_not_needed(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let (alice, bob) = (token("alice", 1), token("bob", 1));
     let mut listening = Client::log_in(&server, "bob", 2).await;
     let send = send_to("bob", &client_id(), "over http");

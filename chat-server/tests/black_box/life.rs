@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::harness::{Client, DEADLINE, Server, client_id, raw_http, send_to};
+use crate::harness::{Client, DEADLINE, Over, Server, client_id, raw_http, send_to};
 
-#[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+over_every_transport!(
+    what_was_acknowledged_survives_a_kill,
+    term_sends_everybody_away_and_ends_well,
+);
+
+async fn what_was_acknowledged_survives_a_kill(over: Over) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start(folder.path(), &[]).await;
+    let server = Server::start(folder.path(), &[]).await.over(over);
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut acknowledged = Vec::new();
     let key = client_id();
@@ -24,7 +28,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         acknowledged.push((sent["seq"].clone(), number.to_string()));
     }
     server.kill().await;
-    let server = Server::start(folder.path(), &[]).await;
+    let server = Server::start(folder.path(), &[]).await.over(over);
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let pulled = bob
         .must(json!({"op": "pull", "channel": first["channel"], "after": 2}))
@@ -49,10 +53,9 @@ async fn what_was_acknowledged_survives_a_kill() {
     );
 }
 
-#[tokio::test]
-async fn term_sends_everybody_away_and_ends_well() {
+async fn term_sends_everybody_away_and_ends_well(over: Over) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut server = Server::start(folder.path(), &[]).await;
+    let mut server = Server::start(folder.path(), &[]).await.over(over);
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let sent = alice
@@ -72,7 +75,7 @@ async fn term_sends_everybody_away_and_ends_well() {
         .expect("it ran");
     assert!(ended.success(), "{ended}");
     assert!(began.elapsed() < Duration::from_secs(15));
-    let server = Server::start(folder.path(), &[]).await;
+    let server = Server::start(folder.path(), &[]).await.over(over);
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let pulled = bob
         .must(json!({"op": "pull", "channel": sent["channel"], "after": 1}))

@@ -2,7 +2,8 @@
 //!
 //! | module | proves |
 //! |---|---|
-//! | `harness` | (the process, a raw WebSocket client, a raw HTTP client) |
+//! | `harness` | (the process, a raw client over any transport, a raw HTTP client) |
+//! | `polled` | (a client without a socket) |
 //! | `hello` | how a connection begins |
 //! | `messages` | 1-on-1 messages, retries, pages, limits |
 //! | `groups` | members and who may what |
@@ -11,6 +12,33 @@
 //! | `accounts` | sign-up, log-in, devices, revocation |
 //! | `presence` | who is seen as what and when |
 //! | `life` | kill, restart, drain, settings, the admin port |
+//!
+//! What a session does it does over every transport: those tests are functions of [`harness::Over`], run once for each by
+//! `over_every_transport!`.
+
+/// Makes of each of these functions three tests, as `two_users_talk::poll`.
+macro_rules! over_every_transport {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            use crate::harness::Over;
+
+            #[tokio::test]
+            async fn websocket() {
+                super::$test(Over::WebSocket).await;
+            }
+
+            #[tokio::test]
+            async fn poll() {
+                super::$test(Over::Poll).await;
+            }
+
+            #[tokio::test]
+            async fn events() {
+                super::$test(Over::Events).await;
+            }
+        }
+    )+};
+}
 
 mod accounts;
 mod groups;
@@ -21,4 +49,5 @@ mod http;
 mod life;
 mod messages;
 mod people;
+mod polled;
 mod presence;

@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Client, Server, client_id, send_to, text, token};
+use crate::harness::{Client, Over, Server, client_id, send_to, text, token};
 
-#[tokio::test]
-async fn two_users_talk_and_all_their_devices_see_it() {
-    let (server, _folder) = Server::fresh().await;
+over_every_transport!(
+    two_users_talk_and_all_their_devices_see_it,
+    a_retry_finds_the_first_and_another_content_is_a_conflict,
+    pages_have_the_promised_shape,
+    limits_are_exact,
+    commands_of_one_connection_keep_their_order,
+);
+
+async fn two_users_talk_and_all_their_devices_see_it(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut phone = Client::log_in(&server, "alice", 1).await;
     let mut laptop = Client::log_in(&server, "alice", 2).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
@@ -50,9 +57,8 @@ async fn two_users_talk_and_all_their_devices_see_it() {
     assert_eq!(bob.push("typing").await["user"], "alice");
 }
 
-#[tokio::test]
-async fn a_retry_finds_the_first_and_another_content_is_a_conflict() {
-    let (server, _folder) = Server::fresh().await;
+async fn a_retry_finds_the_first_and_another_content_is_a_conflict(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let key = client_id();
     let first = alice.must(send_to("bob", &key, "once")).await;
@@ -84,9 +90,8 @@ async fn a_retry_finds_the_first_and_another_content_is_a_conflict() {
     );
 }
 
-#[tokio::test]
-async fn pages_have_the_promised_shape() {
-    let (server, _folder) = Server::fresh().await;
+async fn pages_have_the_promised_shape(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut channel = Value::Null;
     for number in 1..=20 {
@@ -163,9 +168,8 @@ async fn pages_have_the_promised_shape() {
     );
 }
 
-#[tokio::test]
-async fn limits_are_exact() {
-    let (server, _folder) = Server::fresh().await;
+async fn limits_are_exact(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     // The channel's creation is pushed with the first message; the long one is to have the queue for itself.
@@ -195,14 +199,20 @@ async fn limits_are_exact() {
         "too_large"
     );
     alice.must(json!({"op": "sync"})).await;
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_limit_closes_the_socket() {
+    let (server, _folder) = Server::fresh().await;
+    let mut alice = Client::log_in(&server, "alice", 1).await;
+    let mut bob = Client::log_in(&server, "bob", 1).await;
     alice.say_raw(Message::text("x".repeat(1_310_721))).await;
     assert_eq!(alice.closed().await, 1009);
     bob.must(json!({"op": "sync"})).await;
 }
 
-#[tokio::test]
-async fn commands_of_one_connection_keep_their_order() {
-    let (server, _folder) = Server::fresh().await;
+async fn commands_of_one_connection_keep_their_order(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     for id in 1_000..1_200_u32 {
         let mut frame = send_to("bob", &client_id(), &id.to_string());

@@ -4,7 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, client_id, send_to, token};
+use crate::harness::{Client, Over, Server, client_id, send_to, token};
+
+over_every_transport!(
+    contacts_ask_accept_and_end,
+    a_block_cannot_be_told_by_the_blocked,
+    preferences_are_kept_and_told,
+);
 
 async fn put(server: &Server, path: &str, token: &str) -> (u16, Value) {
     server.http("PUT", path, Some(token), None).await
@@ -47,9 +53,8 @@ async fn told(client: &mut Client, user_seq: u64) -> Vec<Value> {
         .collect()
 }
 
-#[tokio::test]
-async fn contacts_ask_accept_and_end() {
-    let (server, _folder) = Server::fresh().await;
+async fn contacts_ask_accept_and_end(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let (alice, bob) = (token("alice", 1), token("bob", 2));
     let mut alices = Client::log_in(&server, "alice", 1).await;
     let mut bobs = Client::log_in(&server, "bob", 2).await;
@@ -111,9 +116,8 @@ async fn contacts_ask_accept_and_end() {
     }
 }
 
-#[tokio::test]
-async fn a_block_cannot_be_told_by_the_blocked() {
-    let (server, _folder) = Server::fresh().await;
+async fn a_block_cannot_be_told_by_the_blocked(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let (alice, bob, carol) = (token("alice", 1), token("bob", 2), token("carol", 3));
     let (status, blocked) = put(&server, "/v1/blocks/alice", &bob).await;
     assert_eq!((status, blocked), (200, json!({"user": "alice"})));
@@ -336,9 +340,8 @@ async fn a_user_of_the_host_has_no_password_here() {
     assert_eq!((status, &refusal["code"]), (404, &json!("not_found")));
 }
 
-#[tokio::test]
-async fn preferences_are_kept_and_told() {
-    let (server, folder) = Server::fresh().await;
+async fn preferences_are_kept_and_told(over: Over) {
+    let (server, folder) = Server::fresh_over(over).await;
     let mut phone = Client::log_in(&server, "alice", 1).await;
     let mut laptop = Client::log_in(&server, "alice", 2).await;
     let sent = phone.must(send_to("bob", &client_id(), "hello")).await;
@@ -381,7 +384,7 @@ async fn preferences_are_kept_and_told() {
     assert_eq!(carols.refused(prefs(set)).await, "not_found");
 
     server.kill().await;
-    let server = Server::start(folder.path(), &[]).await;
+    let server = Server::start(folder.path(), &[]).await.over(over);
     let (_, summary) = server
         .get(
             &format!("/v1/channels/{}", channel.as_str().expect("an id")),

@@ -5,12 +5,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{Client, Server, token};
+use crate::harness::{Client, Over, Server, token};
 
 /// How often a client that waits says that it is alive.
 const BEAT: Duration = Duration::from_secs(5);
 /// What is told at once is told within this time, on a busy machine too.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+over_every_transport!(
+    statuses_are_seen_and_kept,
+    strangers_are_refused_and_who_ceases_to_be_a_contact_goes,
+);
 
 /// Makes two users contacts, by the tokens of both.
 async fn befriend(server: &Server, one: (&str, &str), other: (&str, &str)) {
@@ -149,9 +154,8 @@ async fn log_out_is_seen_at_once() {
     assert!(push["last_seen_ms"].is_u64(), "{push}");
 }
 
-#[tokio::test]
-async fn statuses_are_seen_and_kept() {
-    let (server, _folder) = Server::fresh().await;
+async fn statuses_are_seen_and_kept(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = alice_with_contacts(&server, &["bob"]).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let answer = alice.must(json!({"op": "watch", "contacts": true})).await;
@@ -209,9 +213,8 @@ async fn statuses_are_seen_and_kept() {
     assert_eq!(pushes.last().expect("a change").1["text"], "19");
 }
 
-#[tokio::test]
-async fn strangers_are_refused_and_who_ceases_to_be_a_contact_goes() {
-    let (server, _folder) = Server::fresh().await;
+async fn strangers_are_refused_and_who_ceases_to_be_a_contact_goes(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let mut alice = alice_with_contacts(&server, &["bob", "carol"]).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let mut carol = Client::log_in(&server, "carol", 1).await;

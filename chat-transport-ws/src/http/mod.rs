@@ -7,7 +7,7 @@
 //! | `bearer` | [`Bearer`]: who asks |
 //! | `body` | [`JsonBody`]: what was sent |
 //! | `params` | [`PathParams`], [`QueryParams`]: what the address says |
-//! | `channels`, `members`, `messages`, `people`, `op`, `connect` | the paths that the engine answers |
+//! | `channels`, `members`, `messages`, `people`, `op`, `poll`, `connect` | the paths that the engine answers |
 
 mod bearer;
 mod body;
@@ -19,6 +19,7 @@ pub(crate) mod messages;
 pub(crate) mod op;
 mod params;
 pub(crate) mod people;
+pub(crate) mod poll;
 
 pub use bearer::Bearer;
 pub use body::JsonBody;

@@ -1,28 +1,55 @@
-//! `POST /v1/op`: everything that a socket can ask, without one.
+//! `POST /v1/op`: everything that a socket can ask, without one; as part of a session where the query names one.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use chat_core::Engine;
-use chat_core::proto::wire::{Answer, ClientFrame, Format, decode_op};
+use chat_core::proto::wire::{Answer, ClientFrame, Format, decode_op, decode_session_op};
+use serde::Deserialize;
 use serde_json::Map;
 
-use super::{ApiResult, Bearer, body};
+use super::{ApiResult, Bearer, QueryParams, body};
+use crate::poll::SessionId;
+use crate::state::Transport;
+
+/// As part of which session.
+#[derive(Deserialize)]
+pub(crate) struct Within {
+    session: Option<SessionId>,
+}
 
 pub(crate) async fn run(
-    State(engine): State<Engine>,
+    State(transport): State<Transport>,
     bearer: Bearer,
+    QueryParams(within): QueryParams<Within>,
     request: Request,
 ) -> ApiResult<Response> {
+    let engine = &transport.engine;
+    let session = match within.session {
+        Some(session) => Some(transport.shared.polls.find(session, &bearer.0)?),
+        None => None,
+    };
     let frame = body::read(request, engine.limits().frame_bytes_max).await?;
-    match decode_op(Format::Json, &frame)? {
-        ClientFrame::Command { op, .. } => Ok(answered(engine.run(&bearer.caller(), op).await?)),
-        ClientFrame::Typing(typing) => {
+    let decode = match &session {
+        Some(_) => decode_session_op,
+        None => decode_op,
+    };
+    match (decode(Format::Json, &frame)?, session) {
+        (ClientFrame::Command { op, .. }, Some(session)) => {
+            Ok(answered(session.run(op, frame.len()).await?))
+        }
+        (ClientFrame::Command { op, .. }, None) => {
+            Ok(answered(engine.run(&bearer.caller(), op).await?))
+        }
+        (ClientFrame::Typing(typing), Some(session)) => {
+            session.typing(typing.channel).await?;
+            Ok(nothing())
+        }
+        (ClientFrame::Typing(typing), None) => {
             engine.typing(&bearer.caller(), typing.channel).await;
             Ok(nothing())
         }
-        ClientFrame::Hello { .. } | ClientFrame::Ping => {
-            unreachable!("`decode_op` refuses what needs a session")
+        (ClientFrame::Hello { .. } | ClientFrame::Ping, _) => {
+            unreachable!("both readers refuse what is for sockets")
         }
     }
 }

@@ -1,25 +1,17 @@
 //! From the upgrade to a session.
 
-use std::ops::RangeInclusive;
-
+use chat_core::Session;
 use chat_core::proto::wire::{
     Answer, ClientFrame, CloseCode, DecodeError, Format, Hello, ServerFrame, decode_client, encode,
 };
 use chat_core::proto::{Code, Rejection};
-use chat_core::{Connect, Session};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::ending::Ending;
+use crate::opening::Introduction;
 use crate::state::Transport;
 use crate::websocket::{Inbound, Socket};
-
-/// How often a client may mean to ping.
-const HEARTBEAT_MS: RangeInclusive<u64> = 5_000..=20_000;
-/// How often it pings if it does not say.
-const HEARTBEAT_MS_DEFAULT: u64 = 10_000;
-/// Bytes of the name of a client program.
-const CLIENT_BYTES_MAX: usize = 100;
 
 /// Reads `hello` and answers it.
 pub(super) async fn greet<S>(
@@ -128,7 +120,8 @@ where
 type Opened = (Session, Box<dyn FnOnce(u32) -> ServerFrame + Send>);
 
 async fn open(transport: &Transport, hello: Hello) -> Result<Opened, (Rejection, CloseCode)> {
-    let heartbeat_ms = check(&hello).map_err(|rejection| (rejection, CloseCode::BadFrame))?;
+    let introduction = Introduction::new(hello.client, hello.heartbeat_ms)
+        .map_err(|rejection| (rejection, CloseCode::BadFrame))?;
     let refused = |rejection: Rejection| {
         let close = close_of(rejection.code);
         (rejection, close)
@@ -138,18 +131,10 @@ async fn open(transport: &Transport, hello: Hello) -> Result<Opened, (Rejection,
         .authenticate(&hello.token)
         .await
         .map_err(refused)?;
-    let connect = Connect {
-        identity,
-        client: hello.client,
-    };
-    let mut session = transport
-        .engine
-        .open_session(connect)
+    let (session, answer) = introduction
+        .open(&transport.engine, identity)
         .await
         .map_err(refused)?;
-    let answer = session
-        .hello_answer(heartbeat_ms)
-        .expect("nobody else has taken it");
     Ok((
         session,
         Box::new(move |id| ServerFrame::Ok {
@@ -157,24 +142,6 @@ async fn open(transport: &Transport, hello: Hello) -> Result<Opened, (Rejection,
             answer: Answer::Hello(answer),
         }),
     ))
-}
-
-fn check(hello: &Hello) -> Result<u64, Rejection> {
-    if hello.client.is_empty()
-        || hello.client.len() > CLIENT_BYTES_MAX
-        || hello.client.chars().any(char::is_control)
-    {
-        return Err(Rejection::bad_request(
-            "`client` names the program and its version in at most 100 bytes",
-        ));
-    }
-    let heartbeat_ms = hello.heartbeat_ms.unwrap_or(HEARTBEAT_MS_DEFAULT);
-    if !HEARTBEAT_MS.contains(&heartbeat_ms) {
-        return Err(Rejection::bad_request(
-            "`heartbeat_ms` is between 5,000 and 20,000",
-        ));
-    }
-    Ok(heartbeat_ms)
 }
 
 fn close_of(code: Code) -> CloseCode {

@@ -1,0 +1,150 @@
+//! `/v1/poll`: a session without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use chat_core::proto::Rejection;
+use chat_core::proto::wire::HelloAnswer;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use super::{ApiError, ApiResult, Bearer, JsonBody, PathParams, QueryParams};
+use crate::opening::Introduction;
+use crate::poll::{Batch, PollSessions, SessionId, events};
+use crate::state::Transport;
+
+/// How long a poll waits for frames if it does not say.
+const WAIT_MS_DEFAULT: u64 = 25_000;
+/// How long it may ask to wait.
+const WAIT_MS_MAX: u64 = 60_000;
+/// The id of the last event that a client of a stream has.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Proxies that would collect a stream before they pass it on heed this.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What a client says of itself, as in `hello`.
+#[derive(Deserialize)]
+pub(crate) struct Open {
+    client: String,
+    #[serde(default)]
+    heartbeat_ms: Option<u64>,
+}
+
+/// A session has begun.
+#[derive(Serialize)]
+pub(crate) struct Opened {
+    session: SessionId,
+    #[serde(flatten)]
+    hello: HelloAnswer,
+}
+
+pub(crate) async fn open(
+    State(transport): State<Transport>,
+    bearer: Bearer,
+    JsonBody(open): JsonBody<Open>,
+) -> ApiResult<(StatusCode, Json<Opened>)> {
+    let introduction = Introduction::new(open.client, open.heartbeat_ms)?;
+    let place = PollSessions::place(&transport.shared, &bearer.0.user)?;
+    let (session, hello) = introduction.open(&transport.engine, bearer.0).await?;
+    let session = place.fill(transport.engine, session);
+    Ok((StatusCode::CREATED, Json(Opened { session, hello })))
+}
+
+/// Which frames, and for how long to wait for them.
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    after: Option<u64>,
+    wait_ms: Option<u64>,
+}
+
+pub(crate) async fn fetch(
+    State(transport): State<Transport>,
+    bearer: Bearer,
+    PathParams(session): PathParams<SessionId>,
+    QueryParams(wanted): QueryParams<Wanted>,
+) -> ApiResult<Response> {
+    let wait_ms = wanted.wait_ms.unwrap_or(WAIT_MS_DEFAULT);
+    if wait_ms > WAIT_MS_MAX {
+        return Err(Rejection::bad_request("`wait_ms` is at most 60,000").into());
+    }
+    let handle = transport.shared.polls.find(session, &bearer.0)?;
+    let fetch = handle.fetcher(wanted.after, true);
+    let fetched = handle.fetch(fetch, Duration::from_millis(wait_ms)).await?;
+    let json = HeaderValue::from_static("application/json");
+    let body = match fetched {
+        Some(batch) => {
+            let frames = batch.frames.len() as u64;
+            transport.shared.meters.poll_frames_out.increment(frames);
+            written(&batch)
+        }
+        None => Bytes::from_static(br#"{"frames":[]}"#),
+    };
+    Ok(([(header::CONTENT_TYPE, json)], body).into_response())
+}
+
+/// `{"frames":[…],"ack":…,"close":…?}`, of frames that are JSON already.
+fn written(batch: &Batch) -> Bytes {
+    let bytes: usize = batch.frames.iter().map(|frame| frame.len() + 1).sum();
+    let mut answer = BytesMut::with_capacity(bytes + 64);
+    answer.put_slice(br#"{"frames":["#);
+    for (index, frame) in batch.frames.iter().enumerate() {
+        if index > 0 {
+            answer.put_u8(b',');
+        }
+        answer.put_slice(frame);
+    }
+    answer.put_slice(format!(r#"],"ack":{}"#, batch.through).as_bytes());
+    if let Some(code) = batch.close {
+        answer.put_slice(format!(r#","close":{}"#, code.number()).as_bytes());
+    }
+    answer.put_u8(b'}');
+    answer.freeze()
+}
+
+/// From where a stream goes on; the header, which clients send by themselves, goes before it.
+#[derive(Deserialize)]
+pub(crate) struct From {
+    after: Option<u64>,
+}
+
+pub(crate) async fn stream(
+    State(transport): State<Transport>,
+    bearer: Bearer,
+    PathParams(session): PathParams<SessionId>,
+    QueryParams(from): QueryParams<From>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let after = last_event_id(&headers)?.or(from.after);
+    let handle = transport.shared.polls.find(session, &bearer.0)?;
+    let fetch = handle.fetcher(after, true);
+    let events = events(Arc::clone(&transport.shared), handle, fetch);
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (X_ACCEL_BUFFERING, "no"),
+    ];
+    Ok((headers, events).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| Rejection::bad_request("`Last-Event-ID` is the id of an event"))?;
+    Ok(Some(id))
+}
+
+pub(crate) async fn end(
+    State(transport): State<Transport>,
+    bearer: Bearer,
+    PathParams(session): PathParams<SessionId>,
+) -> ApiResult<StatusCode> {
+    let handle = transport.shared.polls.find(session, &bearer.0)?;
+    handle.end().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
