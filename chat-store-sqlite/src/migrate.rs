@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::sql::meta;
 
 /// Each brings the schema one version on, and says so at its end.
-pub(crate) const MIGRATIONS: [&str; 2] = [
+pub(crate) const MIGRATIONS: [&str; 3] = [
     concat!(
         include_str!("../migrations/0001_initial.sql"),
         "PRAGMA user_version = 1;"
@@ -18,6 +18,10 @@ pub(crate) const MIGRATIONS: [&str; 2] = [
     concat!(
         include_str!("../migrations/0002_people.sql"),
         "PRAGMA user_version = 2;"
+    ),
+    concat!(
+        include_str!("../migrations/0004_marks.sql"),
+        "PRAGMA user_version = 3;"
     ),
 ];
 

@@ -65,6 +65,9 @@ caught! {
     marks_fall
     raising_adds_up
     marks_lost_on_reopen
+    shows_private_rises
+    drops_private_rises
+    hides_for_ever
     own_message_always_read
     counts_entries_as_messages
     new_members_have_all_unread

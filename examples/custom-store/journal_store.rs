@@ -127,7 +127,8 @@ fn line_of_marks(rises: &[MarkRise]) -> Value {
                 rise.user,
                 rise.kind == MarkKind::Read,
                 rise.to,
-                rise.at
+                rise.at,
+                rise.private
             ])
         })
         .collect();
@@ -137,22 +138,25 @@ fn line_of_marks(rises: &[MarkRise]) -> Value {
 /// Does again what a line of the journal did.
 async fn replay(memory: &MemoryStore, line: Value) -> io::Result<()> {
     if let Some(marks) = line.get("marks") {
-        let marks: Vec<(ChannelId, UserId, bool, Head, Timestamp)> =
+        let marks: Vec<(ChannelId, UserId, bool, Head, Timestamp, bool)> =
             serde_json::from_value(marks.clone())?;
-        let rises = marks.into_iter().map(|(channel, user, read, to, at)| {
-            let kind = if read {
-                MarkKind::Read
-            } else {
-                MarkKind::Delivered
-            };
-            MarkRise {
-                channel,
-                user,
-                kind,
-                to,
-                at,
-            }
-        });
+        let rises = marks
+            .into_iter()
+            .map(|(channel, user, read, to, at, private)| {
+                let kind = if read {
+                    MarkKind::Read
+                } else {
+                    MarkKind::Delivered
+                };
+                MarkRise {
+                    channel,
+                    user,
+                    kind,
+                    to,
+                    at,
+                    private,
+                }
+            });
         return memory
             .raise(rises.collect())
             .await

@@ -24,6 +24,7 @@ impl Engine {
             kind,
             to,
             at: self.now(),
+            private: false,
         };
         self.inner.parts.inbox.raise(vec![rise]).await?;
         let former = match kind {

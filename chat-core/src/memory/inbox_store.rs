@@ -81,7 +81,7 @@ impl InboxStore for MemoryStore {
         let mut state = self.state();
         for rise in rises {
             if let Some(log) = state.logs.get_mut(&rise.channel) {
-                log.raise(&rise.user, rise.kind, rise.to, rise.at);
+                log.raise(&rise);
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl InboxStore for MemoryStore {
         let Some(log) = state.logs.get(&channel) else {
             return Ok(Vec::new());
         };
-        let mark_of = |user: &UserId| Some((user.clone(), log.marks.get(user)?.mark.clone()));
+        let mark_of = |user: &UserId| Some((user.clone(), log.marks.get(user)?.shown()));
         Ok(users.iter().filter_map(mark_of).collect())
     }
 }
@@ -115,7 +115,7 @@ impl State {
         let member = *log.members.get(user)?;
         let meta = log.state.meta()?.clone();
         let marks = log.marks.get(user).cloned().unwrap_or_default();
-        let read = marks.mark.read;
+        let read = marks.read;
         let visible = log.since(member.visible_from.previous());
         let newest = visible
             .iter()
@@ -194,6 +194,7 @@ mod tests {
             kind: MarkKind::Read,
             to,
             at: Timestamp(at),
+            private: false,
         }]
     }
 

@@ -6,7 +6,7 @@ use chat_proto::channel::{Member, MemberChange, Snapshot, evolve, mark_after_own
 use chat_proto::{ChannelId, ChannelState, ClientId, Head, Record, Seq, Timestamp, UserId};
 
 use super::store::SNAPSHOT_EVERY_ENTRIES;
-use crate::ports::{FoundKey, Mark, MarkKind};
+use crate::ports::{FoundKey, Mark, MarkKind, MarkRise};
 
 pub(super) struct Log {
     /// The record at index i has seq i + 1.
@@ -24,8 +24,41 @@ pub(super) struct Log {
 /// Where a member stands, and when they last moved.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MarkRow {
-    pub(super) mark: Mark,
+    pub(super) read: Head,
+    /// What others are shown instead, since the member read on in private.
+    shown_read: Option<Head>,
+    delivered: Head,
     pub(super) raised_at: Timestamp,
+}
+
+impl MarkRow {
+    /// As others are shown it.
+    pub(super) fn shown(&self) -> Mark {
+        Mark {
+            read: self.shown_read.unwrap_or(self.read),
+            delivered: self.delivered,
+        }
+    }
+
+    fn raise(&mut self, rise: &MarkRise) {
+        let shown = self.shown().read;
+        let own = match rise.kind {
+            MarkKind::Read => &mut self.read,
+            MarkKind::Delivered => &mut self.delivered,
+        };
+        if rise.to > *own {
+            *own = rise.to;
+            self.raised_at = self.raised_at.max(rise.at);
+        }
+        if rise.kind == MarkKind::Read {
+            let shown = if rise.private {
+                shown
+            } else {
+                shown.max(rise.to)
+            };
+            self.shown_read = (shown < self.read).then_some(shown);
+        }
+    }
 }
 
 impl Log {
@@ -73,8 +106,8 @@ impl Log {
         let sender = &record.entry.from;
         if self.members.contains_key(sender) {
             let row = self.marks.entry(sender.clone()).or_default();
-            if let Some(read) = mark_after_own_message(row.mark.read, &record.entry) {
-                row.mark.read = read;
+            if let Some(read) = mark_after_own_message(row.read, &record.entry) {
+                row.read = read;
             }
         }
         if let Some(found) = found_key(&record) {
@@ -92,7 +125,7 @@ impl Log {
         match change {
             MemberChange::Joined { user, .. } => {
                 let row = self.marks.entry(user.clone()).or_default();
-                row.mark.read = row.mark.read.max(head);
+                row.read = row.read.max(head);
             }
             MemberChange::Left { user } => drop(self.marks.remove(user)),
             MemberChange::Role { .. } => {}
@@ -100,18 +133,9 @@ impl Log {
     }
 
     /// Raises a member's mark; without effect for others, and for a mark that stands higher.
-    pub(super) fn raise(&mut self, user: &UserId, kind: MarkKind, to: Head, at: Timestamp) {
-        if !self.members.contains_key(user) {
-            return;
-        }
-        let row = self.marks.entry(user.clone()).or_default();
-        let mark = match kind {
-            MarkKind::Read => &mut row.mark.read,
-            MarkKind::Delivered => &mut row.mark.delivered,
-        };
-        if to > *mark {
-            *mark = to;
-            row.raised_at = row.raised_at.max(at);
+    pub(super) fn raise(&mut self, rise: &MarkRise) {
+        if self.members.contains_key(&rise.user) {
+            self.marks.entry(rise.user.clone()).or_default().raise(rise);
         }
     }
 }

@@ -93,9 +93,11 @@ pub struct MarkRise {
     pub to: Head,
     /// When.
     pub at: Timestamp,
+    /// It is the user's own to know: their row follows it, what others are shown does not.
+    pub private: bool,
 }
 
-/// Where a user stands in a channel.
+/// Where a user stands in a channel, as others are shown it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// Read up to here.
@@ -120,6 +122,9 @@ pub struct Mark {
 /// - `mentions` MUST count messages after the read mark that name the user, once each (`mentions_count_once`).
 /// - `last` MUST be the newest message at or after `visible_from`, or absent (`last_respects_the_visible_range`).
 /// - `left` MUST name the channels that the user left at or after `since` and is not in (`left_names_what_was_left`).
+/// - A private rise of a read mark MUST raise the row of its user, and MUST NOT change what `marks` answers of them
+///   (`a_private_rise_is_not_shown`), until a rise that is not private goes higher than what is shown; an own message does
+///   not (`a_public_rise_shows_again`). Delivered marks are never raised privately.
 /// - A raised mark MUST count as activity of that user's row only (`a_mark_is_activity_of_its_owner`).
 #[async_trait]
 pub trait InboxStore: Send + Sync + 'static {
@@ -144,7 +149,7 @@ pub trait InboxStore: Send + Sync + 'static {
     /// Raises marks of members; answers when durable. A mark of somebody who is no member is dropped.
     async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError>;
 
-    /// Where these members stand in the channel; absent users are left out.
+    /// Where these members stand in the channel, as others are shown it; absent users are left out.
     async fn marks(
         &self,
         channel: ChannelId,

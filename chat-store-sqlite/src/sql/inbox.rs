@@ -11,7 +11,7 @@ pub(crate) static RAISE_OWN: Pattern = Pattern::new(
          WHERE members.channel = own.channel AND members.user = own.user AND members.read_n = own.read_before",
 );
 
-/// A mark never passes the head. Indexes: `channels.uuid`, the primary key of `members`.
+/// A mark never passes the head; others are shown it. Indexes: `channels.uuid`, the primary key of `members`.
 pub(crate) static RAISE_READ: Pattern = Pattern::new(
     "WITH rise (uuid, user, seq, n, at) AS (VALUES",
     "(?, ?, ?, ?, ?)",
@@ -19,10 +19,41 @@ pub(crate) static RAISE_READ: Pattern = Pattern::new(
          UPDATE members SET
              read_seq = min(rise.seq, c.head_seq),
              read_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
-             active_at = max(active_at, rise.at)
+             active_at = max(active_at, rise.at),
+             shown_seq = NULL,
+             shown_n = NULL
          FROM rise JOIN channels c ON c.uuid = rise.uuid
          WHERE members.channel = c.id AND members.user = rise.user
            AND members.read_seq < min(rise.seq, c.head_seq)",
+);
+
+/// As a rise that others are shown, but that they are shown what they were shown before. Indexes: as there.
+pub(crate) static RAISE_READ_PRIVATELY: Pattern = Pattern::new(
+    "WITH rise (uuid, user, seq, n, at) AS (VALUES",
+    "(?, ?, ?, ?, ?)",
+    ")
+         UPDATE members SET
+             read_seq = min(rise.seq, c.head_seq),
+             read_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
+             active_at = max(active_at, rise.at),
+             shown_seq = coalesce(shown_seq, read_seq),
+             shown_n = coalesce(shown_n, read_n)
+         FROM rise JOIN channels c ON c.uuid = rise.uuid
+         WHERE members.channel = c.id AND members.user = rise.user
+           AND members.read_seq < min(rise.seq, c.head_seq)",
+);
+
+/// Shows others more of what was read in private, after `RAISE_READ`: the mark itself stands as high already. A shown mark
+/// that reaches it is the mark. Indexes: as there.
+pub(crate) static SHOW_READ: Pattern = Pattern::new(
+    "WITH rise (uuid, user, seq, n, at) AS (VALUES",
+    "(?, ?, ?, ?, ?)",
+    ")
+         UPDATE members SET
+             shown_seq = CASE WHEN rise.seq < read_seq THEN rise.seq END,
+             shown_n = CASE WHEN rise.seq < read_seq THEN min(rise.n, read_n) END
+         FROM rise JOIN channels c ON c.uuid = rise.uuid
+         WHERE members.channel = c.id AND members.user = rise.user AND members.shown_seq < rise.seq",
 );
 
 /// As for read marks.
@@ -96,5 +127,6 @@ pub(crate) const LARGE: &str = "
 
 /// Indexes: `channels.uuid`, the primary key of `members`.
 pub(crate) const MARKS: &str = "
-    SELECT user, read_seq, read_n, delivered_seq, delivered_n FROM members
+    SELECT user, coalesce(shown_seq, read_seq) AS read_seq, coalesce(shown_n, read_n) AS read_n, delivered_seq, delivered_n
+    FROM members
     WHERE channel = (SELECT id FROM channels WHERE uuid = ?1) AND user IN (SELECT value FROM json_each(?2))";

@@ -84,7 +84,7 @@ mod tests {
             accounts::SET_PASSWORD,
             accounts::REVOKE_OTHERS,
         ];
-        let patterns: [&Pattern; 9] = [
+        let patterns: [&Pattern; 11] = [
             &messages::INSERT_PLAIN_MESSAGES,
             &messages::FIND_CHANNELS,
             &messages::FIND_KEYS,
@@ -93,6 +93,8 @@ mod tests {
             &messages::DELETE_LEFT,
             &inbox::RAISE_OWN,
             &inbox::RAISE_READ,
+            &inbox::RAISE_READ_PRIVATELY,
+            &inbox::SHOW_READ,
             &inbox::RAISE_DELIVERED,
         ];
         for sql in constants {

@@ -14,21 +14,27 @@ pub(super) async fn raise_all(
     db: &mut SqliteConnection,
     batch: &[Request],
 ) -> Result<(), sqlx::Error> {
-    let (mut read, mut delivered) = (BTreeMap::new(), BTreeMap::new());
+    let (mut read, mut private, mut delivered) =
+        (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for request in batch {
         let Work::Raise(rises, _) = &request.work else {
             continue;
         };
         for rise in rises {
             match rise.kind {
+                MarkKind::Read if rise.private => merge(&mut private, rise),
                 MarkKind::Read => merge(&mut read, rise),
                 MarkKind::Delivered => merge(&mut delivered, rise),
             }
         }
     }
     let read: Vec<MarkRise> = read.into_values().collect();
+    let private: Vec<MarkRise> = private.into_values().collect();
     let delivered: Vec<MarkRise> = delivered.into_values().collect();
     inbox::RAISE_READ.write(db, &read).await?;
+    inbox::SHOW_READ.write(db, &read).await?;
+    // Last: what is shown of this transaction's other rises is shown.
+    inbox::RAISE_READ_PRIVATELY.write(db, &private).await?;
     inbox::RAISE_DELIVERED.write(db, &delivered).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Rows and marks that go wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -171,6 +171,7 @@ impl MessagesTwist for OwnMessageAlwaysRead {
                 kind: MarkKind::Read,
                 to: entry.head(),
                 at: entry.at,
+                private: false,
             });
         self.inbox.raise(rises.collect()).await?;
         Ok(outcome)
@@ -284,6 +285,67 @@ impl InboxTwist for MarksLiftEverybody {
             let at = raised.entry(rise.channel).or_default();
             *at = rise.at.max(*at);
         }
+        inner.raise(rises).await
+    }
+}
+
+/// Shows others what was read in private.
+#[derive(Default)]
+pub struct ShowsPrivateRises;
+
+#[async_trait]
+impl InboxTwist for ShowsPrivateRises {
+    async fn raise(
+        &self,
+        inner: &dyn InboxStore,
+        mut rises: Vec<MarkRise>,
+    ) -> Result<(), PortError> {
+        for rise in &mut rises {
+            rise.private = false;
+        }
+        inner.raise(rises).await
+    }
+}
+
+/// Keeps a private rise from its user as well.
+#[derive(Default)]
+pub struct DropsPrivateRises;
+
+#[async_trait]
+impl InboxTwist for DropsPrivateRises {
+    async fn raise(
+        &self,
+        inner: &dyn InboxStore,
+        mut rises: Vec<MarkRise>,
+    ) -> Result<(), PortError> {
+        rises.retain(|rise| !rise.private);
+        inner.raise(rises).await
+    }
+}
+
+/// Shows nothing more of somebody who once read on in private.
+#[derive(Default)]
+pub struct HidesForEver {
+    hidden: Mutex<BTreeSet<(ChannelId, UserId)>>,
+}
+
+#[async_trait]
+impl InboxTwist for HidesForEver {
+    async fn raise(
+        &self,
+        inner: &dyn InboxStore,
+        mut rises: Vec<MarkRise>,
+    ) -> Result<(), PortError> {
+        let mut hidden = lock(&self.hidden).clone();
+        for rise in &mut rises {
+            let whose = (rise.channel, rise.user.clone());
+            if rise.private {
+                hidden.insert(whose);
+            } else if hidden.contains(&whose) {
+                rise.private = true;
+            }
+        }
+        *lock(&self.hidden) = hidden;
         inner.raise(rises).await
     }
 }

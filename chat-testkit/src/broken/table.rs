@@ -227,6 +227,24 @@ pub const BROKEN: &[Broken] = &[
         wrap: inbox::<rows::MarksLostOnReopen>,
     },
     Broken {
+        name: "shows_private_rises",
+        caught_by: "a_private_rise_is_not_shown",
+        law: "shown the former mark",
+        wrap: inbox::<rows::ShowsPrivateRises>,
+    },
+    Broken {
+        name: "drops_private_rises",
+        caught_by: "a_private_rise_is_not_shown",
+        law: "raises its user's row",
+        wrap: inbox::<rows::DropsPrivateRises>,
+    },
+    Broken {
+        name: "hides_for_ever",
+        caught_by: "a_public_rise_shows_again",
+        law: "is shown as far as it goes",
+        wrap: inbox::<rows::HidesForEver>,
+    },
+    Broken {
         name: "own_message_always_read",
         caught_by: "own_message_is_read_when_all_before_was",
         law: "and only then: something before was not read",

@@ -40,6 +40,7 @@ pub async fn inbox_lists_own_channels_only(opened: Opened) {
         kind: MarkKind::Read,
         to: others.head(),
         at: others.now(),
+        private: false,
     };
     inbox.raise(vec![rise]).await.expect("the store answers");
 

@@ -214,6 +214,7 @@ pub(super) fn rise(
         kind,
         to,
         at,
+        private: false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod last;
 mod listing;
 mod marks;
+mod private;
 mod unread;
 
 pub use last::{last_respects_the_visible_range, left_names_what_was_left};
@@ -12,6 +13,7 @@ pub use listing::{
 pub use marks::{
     a_mark_is_activity_of_its_owner, marks_never_fall, marks_survive_reopen, raising_twice_is_once,
 };
+pub use private::{a_private_rise_is_not_shown, a_public_rise_shows_again};
 pub use unread::{
     a_new_member_has_nothing_unread, mentions_count_once, own_message_is_read_when_all_before_was,
     unread_is_arithmetic,
@@ -29,6 +31,8 @@ macro_rules! __inbox_store_cases {
             marks_never_fall
             raising_twice_is_once
             marks_survive_reopen
+            a_private_rise_is_not_shown
+            a_public_rise_shows_again
             own_message_is_read_when_all_before_was
             unread_is_arithmetic
             a_new_member_has_nothing_unread
