@@ -3,20 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chat_proto::people::{Prefs, PrefsChange};
-use chat_proto::sync::{RequestError, SyncMachine};
-use chat_proto::wire::{
-    Answer, ClientOp, HistoryAnswer, HistoryQuery, PullAnswer, PullQuery, SendMessage, SyncAnswer,
-    SyncQuery, Target,
-};
-use chat_proto::{Body, ChannelId, ClientId, Head, MessageId, Ordinal, Seq, Timestamp, UserId};
+use chat_proto::sync::{Command as LogCommand, RequestError, SyncMachine};
+use chat_proto::wire::{Answer, ClientOp};
+use chat_proto::{Body, ChannelId, ClientId, Code, Head, Rejection, Seq};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::builder::ClientBuilder;
-use crate::command::{Command, Send};
+use crate::command::{Command, Submit};
+use crate::draft::{Change, Changed, Draft, Durable, Sent};
 use crate::error::SendError;
 
 /// A chat server's client, whose connection comes and goes behind it. Cheap to clone. Its task ends with
@@ -26,63 +23,6 @@ pub struct Client {
     commands: mpsc::Sender<Command>,
     stop: CancellationToken,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
-}
-
-/// A message to be sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
-    /// Where.
-    pub to: Target,
-    /// What.
-    pub body: Body,
-    /// The message that it answers.
-    pub reply_to: Option<Seq>,
-    /// The message whose thread it is in.
-    pub thread: Option<Seq>,
-    /// Whom it addresses.
-    pub mentions: Vec<UserId>,
-}
-
-/// A message that is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The key under which it was sent.
-    pub client_id: ClientId,
-    /// In which log.
-    pub channel: ChannelId,
-    /// Its place.
-    pub seq: Seq,
-    /// Message entries up to and with it.
-    pub n: Ordinal,
-    /// Its name.
-    pub message: MessageId,
-    /// When the server took it.
-    pub at: Timestamp,
-    /// It was durable before the attempt that was answered.
-    pub duplicate: bool,
-}
-
-impl Draft {
-    /// A text to somebody, in the direct channel with them.
-    pub fn to_user(user: UserId, text: impl Into<String>) -> Self {
-        Self::new(Target::User(user), Body::text(text))
-    }
-
-    /// A text to a channel.
-    pub fn to_channel(channel: ChannelId, text: impl Into<String>) -> Self {
-        Self::new(Target::Channel(channel), Body::text(text))
-    }
-
-    /// Any body to anywhere.
-    pub fn new(to: Target, body: Body) -> Self {
-        Self {
-            to,
-            body,
-            reply_to: None,
-            thread: None,
-            mentions: Vec::new(),
-        }
-    }
 }
 
 impl Client {
@@ -126,21 +66,92 @@ impl Client {
     /// # Cancellation
     /// As [`Client::send`].
     pub async fn send_with(&self, client_id: ClientId, draft: Draft) -> Result<Sent, SendError> {
-        let message = SendMessage {
-            to: draft.to,
-            client_id,
-            after: None,
-            retry: false,
-            body: draft.body,
-            reply_to: draft.reply_to,
-            thread: draft.thread,
-            mentions: draft.mentions,
-        };
-        let (waiter, result) = oneshot::channel();
-        let command = Command::Send(Send { message, waiter });
-        let stopped = || SendError::Stopped { client_id };
-        self.commands.send(command).await.map_err(|_| stopped())?;
-        result.await.map_err(|_| stopped())?
+        match self.submit(client_id, draft.command(client_id)).await? {
+            Durable::Sent(sent) => Ok(sent),
+            Durable::Changed(_) => Err(used_otherwise().into()),
+        }
+    }
+
+    /// Says a message otherwise; see [`Client::change`].
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn edit(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+        body: Body,
+    ) -> Result<Changed, SendError> {
+        self.change(channel, seq, Change::Edit(body)).await
+    }
+
+    /// Takes a message back; see [`Client::change`].
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn delete(&self, channel: ChannelId, seq: Seq) -> Result<Changed, SendError> {
+        self.change(channel, seq, Change::Delete).await
+    }
+
+    /// Answers a message with a sign; see [`Client::change`].
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn react(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+        emoji: impl Into<String>,
+    ) -> Result<Changed, SendError> {
+        let change = Change::React(emoji.into());
+        self.change(channel, seq, change).await
+    }
+
+    /// Keeps a message at hand for everybody in the channel; see [`Client::change`].
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn pin(&self, channel: ChannelId, seq: Seq) -> Result<Changed, SendError> {
+        self.change(channel, seq, Change::Pin).await
+    }
+
+    /// Does something to a message. Returns when it is durable, however many connections that takes; until then it
+    /// waits in the outbox, in one order with the messages to the channel.
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    ///
+    /// # Cancellation
+    /// As [`Client::send`].
+    pub async fn change(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+        change: Change,
+    ) -> Result<Changed, SendError> {
+        let client_id = ClientId::from_uuid(Uuid::new_v4());
+        self.change_with(client_id, channel, seq, change).await
+    }
+
+    /// As [`Client::change`], under a key that the application made and may use again; see [`Client::send_with`].
+    ///
+    /// # Errors
+    /// Those of [`Client::send_with`].
+    ///
+    /// # Cancellation
+    /// As [`Client::send`].
+    pub async fn change_with(
+        &self,
+        client_id: ClientId,
+        channel: ChannelId,
+        seq: Seq,
+        change: Change,
+    ) -> Result<Changed, SendError> {
+        let command = change.command(client_id, channel, seq);
+        match self.submit(client_id, command).await? {
+            Durable::Changed(changed) => Ok(changed),
+            Durable::Sent(_) => Err(used_otherwise().into()),
+        }
     }
 
     /// Everything up to an entry was read. Kept until it is durable; only the highest of a channel is.
@@ -156,86 +167,6 @@ impl Client {
     /// The user is typing. Says nothing while there is no connection.
     pub async fn typing(&self, channel: ChannelId) {
         self.tell(Command::Typing(channel)).await;
-    }
-
-    /// Sets something for oneself in a channel, on all devices: the entry of the user's own log that tells it is an event.
-    /// Returns how far that log goes.
-    ///
-    /// # Errors
-    /// When it is refused, or there is no connection.
-    pub async fn set_prefs(&self, channel: ChannelId, prefs: Prefs) -> Result<Seq, RequestError> {
-        match self
-            .ask(ClientOp::Prefs(PrefsChange { channel, prefs }))
-            .await?
-        {
-            Answer::Prefs(answer) => Ok(answer.user_seq),
-            Answer::Hello(_)
-            | Answer::Sync(_)
-            | Answer::Send(_)
-            | Answer::Pull(_)
-            | Answer::History(_)
-            | Answer::Change(_)
-            | Answer::Receipts(_)
-            | Answer::Watch(_)
-            | Answer::Done => Err(RequestError::Disconnected),
-        }
-    }
-
-    /// A page of messages.
-    ///
-    /// # Errors
-    /// When it is refused, or there is no connection.
-    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryAnswer, RequestError> {
-        match self.ask(ClientOp::History(query)).await? {
-            Answer::History(answer) => Ok(answer),
-            Answer::Hello(_)
-            | Answer::Sync(_)
-            | Answer::Send(_)
-            | Answer::Pull(_)
-            | Answer::Change(_)
-            | Answer::Prefs(_)
-            | Answer::Receipts(_)
-            | Answer::Watch(_)
-            | Answer::Done => Err(RequestError::Disconnected),
-        }
-    }
-
-    /// Entries of a log, apart from those that come as events.
-    ///
-    /// # Errors
-    /// When it is refused, or there is no connection.
-    pub async fn pull(&self, query: PullQuery) -> Result<PullAnswer, RequestError> {
-        match self.ask(ClientOp::Pull(query)).await? {
-            Answer::Pull(answer) => Ok(answer),
-            Answer::Hello(_)
-            | Answer::Sync(_)
-            | Answer::Send(_)
-            | Answer::History(_)
-            | Answer::Change(_)
-            | Answer::Prefs(_)
-            | Answer::Receipts(_)
-            | Answer::Watch(_)
-            | Answer::Done => Err(RequestError::Disconnected),
-        }
-    }
-
-    /// The channels that differ from the cursors in the query, apart from those that come as events.
-    ///
-    /// # Errors
-    /// When it is refused, or there is no connection.
-    pub async fn sync(&self, query: SyncQuery) -> Result<SyncAnswer, RequestError> {
-        match self.ask(ClientOp::Sync(query)).await? {
-            Answer::Sync(answer) => Ok(answer),
-            Answer::Hello(_)
-            | Answer::Send(_)
-            | Answer::Pull(_)
-            | Answer::History(_)
-            | Answer::Change(_)
-            | Answer::Prefs(_)
-            | Answer::Receipts(_)
-            | Answer::Watch(_)
-            | Answer::Done => Err(RequestError::Disconnected),
-        }
     }
 
     /// The last entry of a channel that became an event; absent while the channel is not known.
@@ -271,7 +202,7 @@ impl Client {
             .unwrap_or_default()
     }
 
-    /// Messages that wait for their acknowledgement.
+    /// Commands that wait for their acknowledgement.
     pub async fn outbox_len(&self) -> usize {
         self.look(SyncMachine::outbox_len).await.unwrap_or(0)
     }
@@ -296,21 +227,29 @@ impl Client {
         }
     }
 
+    async fn submit(&self, client_id: ClientId, command: LogCommand) -> Result<Durable, SendError> {
+        let (waiter, result) = oneshot::channel();
+        let command = Command::Submit(Submit { command, waiter });
+        let stopped = || SendError::Stopped { client_id };
+        self.commands.send(command).await.map_err(|_| stopped())?;
+        result.await.map_err(|_| stopped())?
+    }
+
     async fn tell(&self, command: Command) {
         if self.commands.send(command).await.is_err() {
             tracing::debug!("the client has stopped; a command is dropped");
         }
     }
 
-    async fn ask(&self, op: ClientOp) -> Result<Answer, RequestError> {
+    pub(crate) async fn ask(&self, op: ClientOp) -> Result<Answer, RequestError> {
         let (waiter, answer) = oneshot::channel();
         self.tell(Command::Ask(op, waiter)).await;
         answer.await.unwrap_or(Err(RequestError::Disconnected))
     }
 
-    async fn look<T: std::marker::Send + 'static>(
+    async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&SyncMachine) -> T + std::marker::Send + 'static,
+        look: impl FnOnce(&SyncMachine) -> T + Send + 'static,
     ) -> Option<T> {
         let (waiter, seen) = oneshot::channel();
         let look = move |machine: &SyncMachine| {
@@ -320,6 +259,14 @@ impl Client {
         self.tell(Command::Look(Box::new(look))).await;
         seen.await.ok()
     }
+}
+
+/// The key waits in the outbox for something else than what it was used for now.
+fn used_otherwise() -> Rejection {
+    Rejection::new(
+        Code::Conflict,
+        "the key was used for another command; make a new one for each",
+    )
 }
 
 impl fmt::Debug for Client {

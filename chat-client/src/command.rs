@@ -1,15 +1,15 @@
 //! What the application's side asks of the task.
 
-use chat_proto::sync::{RequestError, SyncMachine};
-use chat_proto::wire::{Answer, ClientOp, SendMessage};
+use chat_proto::sync::{Command as LogCommand, RequestError, SyncMachine};
+use chat_proto::wire::{Answer, ClientOp};
 use chat_proto::{ChannelId, Seq};
 use tokio::sync::oneshot;
 
-use crate::client::Sent;
+use crate::draft::Durable;
 use crate::error::SendError;
 
 pub(crate) enum Command {
-    Send(Send),
+    Submit(Submit),
     Read(ChannelId, Seq),
     Delivered(ChannelId, Seq),
     Typing(ChannelId),
@@ -18,11 +18,11 @@ pub(crate) enum Command {
     DropConnection,
 }
 
-/// A message, and who waits for it.
-pub(crate) struct Send {
-    pub(crate) message: SendMessage,
-    pub(crate) waiter: oneshot::Sender<Result<Sent, SendError>>,
+/// A command for the outbox, and who waits for it.
+pub(crate) struct Submit {
+    pub(crate) command: LogCommand,
+    pub(crate) waiter: oneshot::Sender<Result<Durable, SendError>>,
 }
 
 /// A look at the machine.
-pub(crate) type Look = Box<dyn FnOnce(&SyncMachine) + std::marker::Send>;
+pub(crate) type Look = Box<dyn FnOnce(&SyncMachine) + Send>;

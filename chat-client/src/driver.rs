@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_proto::sync::{Ending, Event, Output, Reconnect, RequestError, SendRefused, SyncMachine};
-use chat_proto::wire::{Answer, ClientFrame, Format, SendMessage};
+use chat_proto::sync::{
+    Command as LogCommand, Ending, Event, Output, Reconnect, RequestError, SendRefused, SyncMachine,
+};
+use chat_proto::wire::{Answer, ClientFrame, Format};
 use chat_proto::{ClientId, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -16,8 +18,8 @@ use tokio_tungstenite::tungstenite::{self, handshake::client::Request};
 use tokio_util::sync::CancellationToken;
 
 use crate::builder::UrlSource;
-use crate::client::Sent;
-use crate::command::{Command, Send};
+use crate::command::{Command, Submit};
+use crate::draft::{Changed, Durable, Sent};
 use crate::error::SendError;
 use crate::events::EventQueue;
 use crate::socket::{Incoming, Outgoing, open};
@@ -27,10 +29,10 @@ use crate::state::StateStore;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long progress may be unsaved.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// Messages that share one save of the outbox.
-const SENDS_PER_SAVE_MAX: usize = 64;
-/// Those who wait for one message. More are told of it as an event only.
-const WAITERS_PER_MESSAGE_MAX: usize = 64;
+/// Commands that share one save of the outbox.
+const COMMANDS_PER_SAVE_MAX: usize = 64;
+/// Those who wait for one command. More are told of it as an event only.
+const WAITERS_PER_COMMAND_MAX: usize = 64;
 
 pub(crate) struct Driver {
     pub(crate) machine: SyncMachine,
@@ -42,9 +44,9 @@ pub(crate) struct Driver {
     url_source: UrlSource,
     first: Option<oneshot::Sender<Result<(), Ending>>>,
     started: Instant,
-    waiters: BTreeMap<ClientId, Vec<oneshot::Sender<Result<Sent, SendError>>>>,
+    waiters: BTreeMap<ClientId, Vec<oneshot::Sender<Result<Durable, SendError>>>>,
     asked: BTreeMap<u32, oneshot::Sender<Result<Answer, RequestError>>>,
-    /// A command that was taken from the channel behind a batch of messages.
+    /// A command that was taken from the channel behind a batch for the outbox.
     pending: Option<Command>,
     /// The last connection was encrypted: a server must not lead the client, and its token, to one that is not.
     secure: bool,
@@ -147,10 +149,10 @@ impl Driver {
         }
     }
 
-    /// Carries out a command, with all messages that are queued behind it if it is one.
+    /// Carries out a command, with all for the outbox that are queued behind it if it is one.
     pub(crate) async fn carry_out(&mut self, command: Command) -> Flow {
         match command {
-            Command::Send(send) => self.send(send).await,
+            Command::Submit(submit) => self.submit(submit).await,
             Command::Read(channel, seq) => {
                 self.machine.read(channel, seq);
                 self.progress_unsaved = true;
@@ -231,7 +233,6 @@ impl Driver {
                 at,
                 duplicate,
             } => {
-                self.outbox_unsaved = true;
                 let sent = Sent {
                     client_id: *client_id,
                     channel: *channel,
@@ -241,9 +242,21 @@ impl Driver {
                     at: *at,
                     duplicate: *duplicate,
                 };
-                for waiter in self.waiters.remove(client_id).unwrap_or_default() {
-                    waiter.send(Ok(sent)).ok();
-                }
+                self.acknowledged(*client_id, Durable::Sent(sent));
+            }
+            Event::Changed {
+                client_id,
+                channel,
+                seq,
+                duplicate,
+            } => {
+                let changed = Changed {
+                    client_id: *client_id,
+                    channel: *channel,
+                    seq: *seq,
+                    duplicate: *duplicate,
+                };
+                self.acknowledged(*client_id, Durable::Changed(changed));
             }
             Event::Rejected {
                 client_id,
@@ -262,33 +275,40 @@ impl Driver {
         self.events.push(event);
     }
 
-    /// Takes messages into the outbox, stored first.
-    async fn send(&mut self, first: Send) {
-        let mut batch: Vec<SendMessage> = Vec::new();
+    fn acknowledged(&mut self, client_id: ClientId, durable: Durable) {
+        self.outbox_unsaved = true;
+        for waiter in self.waiters.remove(&client_id).unwrap_or_default() {
+            waiter.send(Ok(durable)).ok();
+        }
+    }
+
+    /// Takes commands into the outbox, stored first.
+    async fn submit(&mut self, first: Submit) {
+        let mut batch: Vec<LogCommand> = Vec::new();
         let mut next = Some(first);
-        while let Some(Send { message, waiter }) = next.take() {
-            let is_new = match self.machine.can_send(&message, &batch) {
+        while let Some(Submit { command, waiter }) = next.take() {
+            let is_new = match self.machine.can_submit(&command, &batch) {
                 Ok(()) => true,
                 Err(SendRefused::AlreadyWaiting) => false,
                 Err(refused @ SendRefused::OutboxFull { .. }) => {
                     waiter.send(Err(refused.into())).ok();
-                    next = self.next_queued_send(batch.len());
+                    next = self.next_queued(batch.len());
                     continue;
                 }
             };
-            let waiters = self.waiters.entry(message.client_id).or_default();
-            if waiters.len() < WAITERS_PER_MESSAGE_MAX {
+            let waiters = self.waiters.entry(command.client_id()).or_default();
+            if waiters.len() < WAITERS_PER_COMMAND_MAX {
                 waiters.push(waiter);
             }
             if is_new {
-                batch.push(message);
+                batch.push(command);
             }
-            next = self.next_queued_send(batch.len());
+            next = self.next_queued(batch.len());
         }
         if !batch.is_empty() && self.store(&batch).await {
-            for message in batch {
-                let client_id = message.client_id;
-                if let Err(refused) = self.machine.send(message) {
+            for command in batch {
+                let client_id = command.client_id();
+                if let Err(refused) = self.machine.submit(command) {
                     for waiter in self.waiters.remove(&client_id).unwrap_or_default() {
                         waiter.send(Err(refused.into())).ok();
                     }
@@ -297,12 +317,12 @@ impl Driver {
         }
     }
 
-    fn next_queued_send(&mut self, batched: usize) -> Option<Send> {
-        if batched >= SENDS_PER_SAVE_MAX || self.pending.is_some() {
+    fn next_queued(&mut self, batched: usize) -> Option<Submit> {
+        if batched >= COMMANDS_PER_SAVE_MAX || self.pending.is_some() {
             return None;
         }
         match self.commands.try_recv().ok()? {
-            Command::Send(send) => Some(send),
+            Command::Submit(submit) => Some(submit),
             other => {
                 self.pending = Some(other);
                 None
@@ -310,15 +330,15 @@ impl Driver {
         }
     }
 
-    /// Stores the outbox with these messages in it. If that fails, they are not sent, and who waits is told.
-    async fn store(&mut self, batch: &[SendMessage]) -> bool {
+    /// Stores the outbox with these commands in it. If that fails, they are not sent, and who waits is told.
+    async fn store(&mut self, batch: &[LogCommand]) -> bool {
         let Some(state) = self.state.clone() else {
             return true;
         };
         let mut outbox = self.machine.outbox();
         let composed = batch
             .iter()
-            .map(|message| self.machine.composed(message.clone()));
+            .map(|command| self.machine.composed(command.clone()));
         outbox.commands.extend(composed);
         match state.save_outbox(&outbox).await {
             Ok(()) => {
@@ -326,10 +346,11 @@ impl Driver {
                 true
             }
             Err(error) => {
-                tracing::error!(%error, "messages are not sent");
+                tracing::error!(%error, "commands are not sent");
                 let error = Arc::new(error);
-                for message in batch {
-                    for waiter in self.waiters.remove(&message.client_id).unwrap_or_default() {
+                for command in batch {
+                    let waiters = self.waiters.remove(&command.client_id());
+                    for waiter in waiters.unwrap_or_default() {
                         let source = Arc::clone(&error);
                         let error = crate::error::StateError::new("written", source);
                         waiter.send(Err(SendError::NotStored(error))).ok();
@@ -363,7 +384,7 @@ impl Driver {
             match state.save_outbox(&self.machine.outbox()).await {
                 Ok(()) => self.outbox_unsaved = false,
                 Err(error) => {
-                    tracing::warn!(%error, "messages may be sent again after a restart");
+                    tracing::warn!(%error, "commands may be sent again after a restart");
                 }
             }
         }

@@ -223,6 +223,7 @@ fn size_bytes(event: &Event) -> usize {
     let carried = match event {
         Event::Entry { entry, .. } => entry.size_bytes(),
         Event::UserEntry { entry } => entry.size_bytes(),
+        Event::Presence { presence } => presence.size_bytes(),
         Event::ChannelChanged { summary } => {
             512 + summary.last.as_ref().map_or(0, |entry| entry.size_bytes())
         }

@@ -3,7 +3,9 @@
 //! [`chat_proto::sync`]'s; here are the socket, the clock and the files.
 //!
 //! ```no_run
-//! use chat_client::{Client, Draft, Event};
+//! use chat_client::{Client, Draft, Event, Watch};
+//! use chat_proto::Body;
+//! use chat_proto::people::Status;
 //! use futures_util::StreamExt;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,6 +26,15 @@
 //!
 //! let sent = client.send(Draft::to_user("bob".parse()?, "hello")).await?;
 //! println!("durable as entry {} of {}", sent.seq, sent.channel);
+//! client.edit(sent.channel, sent.seq, Body::text("hello, Bob")).await?;
+//! client.react(sent.channel, sent.seq, "+1").await?;
+//! for member in client.receipts(sent.channel).await? {
+//!     println!("{} has read up to {}", member.user, member.read);
+//! }
+//! // Who of the contacts is there; changes follow as events.
+//! let watched = client.watch(Watch::Contacts).await?;
+//! println!("{:?}", watched.presence);
+//! client.set_status(Status::Busy, Some("in a meeting".into())).await?;
 //! client.close().await;
 //! listener.await?;
 //! # Ok(())
@@ -34,6 +45,8 @@
 //! |---|---|
 //! | `builder` | what a client may be told before it starts |
 //! | `client` | [`Client`]: what an application calls |
+//! | `draft` | [`Draft`], [`Change`]: what it asks to be done to a log, and what it hears then |
+//! | `questions` | what it asks the server while a connection stands |
 //! | `events` | [`Events`]: what an application hears |
 //! | `state` | [`StateStore`]: what survives a restart; [`FileState`] |
 //! | `driver` | the task between them: one life of the client, connection after connection |
@@ -45,17 +58,20 @@
 mod builder;
 mod client;
 mod command;
+mod draft;
 mod driver;
 mod error;
 mod events;
+mod questions;
 mod session;
 mod socket;
 mod state;
 
 pub use builder::ClientBuilder;
 pub use chat_proto::sync::{Ending, Event, GapPolicy, RequestError, SendRefused};
-pub use chat_proto::wire::{Format, Target};
-pub use client::{Client, Draft, Sent};
+pub use chat_proto::wire::{Format, Target, Watch};
+pub use client::Client;
+pub use draft::{Change, Changed, Draft, Sent};
 pub use error::{ClientError, SendError, StateError};
 pub use events::Events;
 pub use state::{FileState, StateStore};

@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chat_client::{
-    Client, ClientBuilder, ClientError, Draft, Ending, Event, Events, FileState, Format, SendError,
-    StateError, StateStore,
+    Client, ClientBuilder, ClientError, Draft, Ending, Event, Events, FileState, Format,
+    RequestError, SendError, StateError, StateStore, Watch,
 };
-use chat_proto::people::{Prefs, PrefsChange, UserEntry, UserEntryKind};
-use chat_proto::sync::{OutboxSnapshot, Progress, SyncSnapshot};
+use chat_proto::people::{Prefs, PrefsChange, Presence, Shown, Status, UserEntry, UserEntryKind};
+use chat_proto::sync::{Command, OutboxSnapshot, Progress, SyncSnapshot};
 use chat_proto::wire::{
     Answer, ClientOp, EntryPush, GoAway, GoAwayReason, HistoryAnswer, HistoryQuery, PrefsAnswer,
-    Push, SendMessage, ServerFrame, UserPush,
+    Push, ReceiptsAnswer, SendMessage, ServerFrame, UserPush, WatchAnswer,
 };
-use chat_proto::{ChannelId, ClientId, Rejection, Seq, Timestamp};
+use chat_proto::{Body, ChannelId, ClientId, Code, Rejection, Seq, Timestamp};
 use futures_util::{FutureExt, StreamExt};
 use uuid::Uuid;
 
@@ -417,7 +417,117 @@ async fn questions_are_answered() {
     drop(connection);
     let (first, second) = in_time(asked).await.expect("no panic");
     assert_eq!(first, Ok(page));
-    assert_eq!(second, Err(chat_client::RequestError::Disconnected));
+    assert_eq!(second, Err(RequestError::Disconnected));
+    client.close().await;
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_message_waits_in_the_outbox_like_a_message() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("state");
+    let key = ClientId::from_uuid(Uuid::from_u128(7));
+    // As a former version left it.
+    let former = serde_json::json!({"commands": [{
+        "to": {"channel": channel()}, "client_id": key, "after": 0,
+        "body": {"type": "text", "text": "kept"},
+    }]});
+    std::fs::write(folder.path().join("state.outbox"), former.to_string()).expect("a folder");
+    let server = Server::start(Format::Json).await;
+    let (client, mut events, mut connection) =
+        connected(client(&server).state_file(&file), &server).await;
+    let (id, message) = next_send(&mut connection).await;
+    assert_eq!((message.client_id, message.retry), (key, true));
+
+    let changing = client.clone();
+    let change = tokio::spawn(async move {
+        let pinned = changing.pin(channel(), Seq(1)).await?;
+        changing
+            .edit(channel(), Seq(1), Body::text("mended"))
+            .await?;
+        Ok::<_, SendError>(pinned)
+    });
+    let (pin_id, ClientOp::Pin(pin)) = connection.next_op().await else {
+        panic!("a pin was expected");
+    };
+    assert!(!pin.retry && !pin.remove);
+    assert_eq!(stored_keys(folder.path()).await, [key, pin.client_id]);
+    let refused = client.send_with(pin.client_id, Draft::to_channel(channel(), "not a pin"));
+    let mut refused = Box::pin(refused);
+    assert!((&mut refused).now_or_never().is_none());
+    // Taken before the answer comes.
+    assert_eq!(client.outbox_len().await, 2);
+    connection.answer_send(id, channel(), 1).await;
+    connection.answer_change(pin_id, 2).await;
+    assert!(matches!(
+        in_time(refused).await,
+        Err(SendError::Rejected(rejection)) if rejection.code == Code::Conflict
+    ));
+    let mut edited = false;
+    while !edited {
+        match connection.next_op().await {
+            (id, ClientOp::Edit(edit)) => {
+                assert_eq!(edit.body, Body::text("mended"));
+                connection.answer_change(id, 3).await;
+                edited = true;
+            }
+            // The entry that the pin became is not pushed to who made it.
+            (id, ClientOp::Pull(pull)) => {
+                assert_eq!(pull.after, Seq(1));
+                connection.answer_pull(id, 2..=2).await;
+            }
+            (_, other) => panic!("an edit or a pull was expected: {other:?}"),
+        }
+    }
+    let pinned = in_time(change).await.expect("no panic").expect("durable");
+    assert_eq!((pinned.client_id, pinned.seq), (pin.client_id, Seq(2)));
+    assert_eq!(next_entry(&mut events).await, Seq(1));
+    client.close().await;
+    assert!(stored_keys(folder.path()).await.is_empty());
+}
+
+#[tokio::test]
+async fn presence_is_asked_for_and_comes_as_an_event() {
+    let server = Server::start(Format::Json).await;
+    let (client, mut events, mut connection) = connected(client(&server), &server).await;
+    let bob = Presence {
+        user: "bob".parse().expect("a good name"),
+        state: Shown::Online,
+        text: None,
+        last_seen_ms: None,
+    };
+    let asking = client.clone();
+    let asked = tokio::spawn(async move {
+        let watched = asking.watch(Watch::Contacts).await?;
+        let marks = asking.receipts(channel()).await?;
+        asking.set_status(Status::Away, None).await?;
+        asking
+            .unwatch(vec!["bob".parse().expect("a good name")])
+            .await?;
+        Ok::<_, RequestError>((watched, marks))
+    });
+    for expected in ["watch", "receipts", "status", "unwatch"] {
+        let (id, op) = connection.next_op().await;
+        assert_eq!(op.name(), expected);
+        let answer = match op {
+            ClientOp::Watch(_) => Answer::Watch(WatchAnswer {
+                presence: vec![bob.clone()],
+                refused: Vec::new(),
+            }),
+            ClientOp::Receipts(_) => Answer::Receipts(ReceiptsAnswer { marks: Vec::new() }),
+            _ => Answer::Done,
+        };
+        connection.send(ServerFrame::Ok { id, answer }).await;
+    }
+    let (watched, marks) = in_time(asked).await.expect("no panic").expect("answers");
+    assert_eq!((watched.presence, marks.len()), (vec![bob.clone()], 0));
+    let push = ServerFrame::Push(Push::Presence(bob.clone()));
+    connection.send(push).await;
+    loop {
+        if let Event::Presence { presence } = in_time(events.next()).await.expect("more") {
+            assert_eq!(presence, bob);
+            break;
+        }
+    }
     client.close().await;
 }
 
@@ -485,5 +595,5 @@ async fn what_cannot_be_stored_is_not_sent() {
 async fn stored_keys(folder: &Path) -> Vec<ClientId> {
     let stored = FileState::new(folder.join("state")).load().await;
     let commands = stored.expect("what was saved").outbox.commands;
-    commands.iter().map(|command| command.client_id).collect()
+    commands.iter().map(Command::client_id).collect()
 }

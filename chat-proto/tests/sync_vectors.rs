@@ -10,8 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use chat_proto::sync::{GapPolicy, Output, Settings, SyncMachine, SyncSnapshot};
-use chat_proto::wire::{Format, Hello, Mark, SendMessage, TypingIn, decode_server};
+use chat_proto::sync::{Command, GapPolicy, Output, Settings, SyncMachine, SyncSnapshot};
+use chat_proto::wire::{
+    DeleteMessage, EditMessage, Format, Hello, Mark, Pin, React, SendMessage, TypingIn,
+    decode_server,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -56,6 +59,10 @@ enum Input {
     },
     Tick,
     Send(SendMessage),
+    Edit(EditMessage),
+    Delete(DeleteMessage),
+    React(React),
+    Pin(Pin),
     Read(Mark),
     Delivered(Mark),
     Typing(TypingIn),
@@ -136,11 +143,11 @@ fn outputs(machine: &mut SyncMachine, now: u64, input: &Input) -> Vec<Value> {
             });
         }
         Input::Tick => machine.tick(now),
-        Input::Send(message) => {
-            if let Err(refused) = machine.send(message.clone()) {
-                first = Some(json!({"refused": refused.to_string()}));
-            }
-        }
+        Input::Send(message) => first = submit(machine, Command::Send(message.clone())),
+        Input::Edit(edit) => first = submit(machine, Command::Edit(edit.clone())),
+        Input::Delete(delete) => first = submit(machine, Command::Delete(*delete)),
+        Input::React(react) => first = submit(machine, Command::React(react.clone())),
+        Input::Pin(pin) => first = submit(machine, Command::Pin(*pin)),
         Input::Read(mark) => machine.read(mark.channel, mark.seq),
         Input::Delivered(mark) => machine.delivered(mark.channel, mark.seq),
         Input::Typing(typing) => machine.typing(typing.channel),
@@ -155,4 +162,9 @@ fn outputs(machine: &mut SyncMachine, now: u64, input: &Input) -> Vec<Value> {
         });
     }
     outputs
+}
+
+fn submit(machine: &mut SyncMachine, command: Command) -> Option<Value> {
+    let refused = machine.submit(command).err()?;
+    Some(json!({"refused": refused.to_string()}))
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use chat_proto::entry::Message as MessageEntry;
 use chat_proto::people::UserEntry;
 use chat_proto::wire::{
-    Answer, ClientFrame, ClientOp, Format, HelloAnswer, PullAnswer, SendAnswer, ServerFrame,
-    Summary, SyncAnswer, SyncQuery, decode_client, encode,
+    Answer, ChangeAnswer, ClientFrame, ClientOp, Format, HelloAnswer, PullAnswer, SendAnswer,
+    ServerFrame, Summary, SyncAnswer, SyncQuery, decode_client, encode,
 };
 use chat_proto::{
     Body, ChannelId, ChannelType, ClientId, DeviceId, Entry, EntryKind, Epoch, Head, Limits,
@@ -169,6 +169,14 @@ impl Connection {
             n: Ordinal(seq),
             message: MessageId(seq),
             at: Timestamp(seq),
+            duplicate: false,
+        });
+        self.send(ServerFrame::Ok { id, answer }).await;
+    }
+
+    pub(crate) async fn answer_change(&mut self, id: u32, seq: u64) {
+        let answer = Answer::Change(ChangeAnswer {
+            seq: Seq(seq),
             duplicate: false,
         });
         self.send(ServerFrame::Ok { id, answer }).await;

@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::id::{
     ChannelId, ClientId, DeviceId, MessageId, NodeId, Ordinal, Seq, Timestamp, UserId,
 };
-use crate::people::UserEntry;
+use crate::people::{Presence, UserEntry};
 use crate::rejection::{Code, Rejection};
 use crate::wire::{Answer, ClientFrame, Summary};
 
@@ -71,7 +71,7 @@ pub enum Event {
         /// The last.
         to: Seq,
     },
-    /// A command is durable.
+    /// A message is durable.
     Acknowledged {
         /// Of which command.
         client_id: ClientId,
@@ -86,6 +86,17 @@ pub enum Event {
         /// When the server took it.
         at: Timestamp,
         /// It was durable before this attempt.
+        duplicate: bool,
+    },
+    /// What was to be done to a message is durable. Its entry follows, unless it was so before.
+    Changed {
+        /// Of which command.
+        client_id: ClientId,
+        /// In which log.
+        channel: ChannelId,
+        /// The place of the entry that did it.
+        seq: Seq,
+        /// It was so before this attempt.
         duplicate: bool,
     },
     /// A command was refused for good and left the outbox.
@@ -124,6 +135,11 @@ pub enum Event {
         seq: Seq,
         /// Message entries up to and with it.
         n: Ordinal,
+    },
+    /// Whether somebody who is watched is there. What one watches ends with the connection.
+    Presence {
+        /// As it now is.
+        presence: Presence,
     },
     /// Somebody is typing.
     Typing {
@@ -185,7 +201,7 @@ pub enum RequestError {
     /// Too many requests are outstanding.
     #[error("{0} requests are outstanding already; wait for an answer")]
     TooMany(usize),
-    /// Sends and marks have their own ways in, which survive a lost connection.
+    /// Commands and marks have their own ways in, which survive a lost connection.
     #[error("this is a command, not a question; use the method of its name")]
     NotAQuestion,
 }

@@ -9,6 +9,7 @@ mod pushes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::catchup::Catchup;
+use super::command::Command;
 use super::event::{Ending, Event, Output, RequestError, SendRefused};
 use super::log::{ChannelLog, HeldBudget};
 use super::marks::{MarkKind, Marks};
@@ -22,8 +23,7 @@ use super::timers::{Timer, Timers};
 use crate::id::{ChannelId, ClientId, DeviceId, Epoch, Head, Seq, UserId};
 use crate::limits::Limits;
 use crate::wire::{
-    ClientFrame, ClientOp, CloseCode, GoAway, Hello, Mark, ReceivedFrame, SendMessage, TypingIn,
-    Unreadable,
+    ClientFrame, ClientOp, CloseCode, GoAway, Hello, Mark, ReceivedFrame, TypingIn, Unreadable,
 };
 
 /// A client of one user, without its socket and its clock.
@@ -36,7 +36,7 @@ use crate::wire::{
 /// - Every entry that the user may see is told once, in the order of its log. Entries whose [`Event::Entry`] was
 ///   taken count as told: a caller that crashes before the application has them restores a [`Progress`] that is held
 ///   back accordingly.
-/// - Every command taken by [`SyncMachine::send`] is acknowledged or rejected once, and is in its log once, however
+/// - Every command taken by [`SyncMachine::submit`] is acknowledged or rejected once, and is in its log once, however
 ///   often connections break, as long as the outbox survives.
 #[derive(Debug)]
 pub struct SyncMachine {
@@ -251,40 +251,34 @@ impl SyncMachine {
         self.timers.next_at()
     }
 
-    /// Takes a message to send, now or once connected. `after` and `retry` are the machine's to set.
+    /// Takes a command, to be sent now or once connected. `after` and `retry` are the machine's to set.
     ///
     /// # Errors
     /// When the outbox is full or has a command with this `client_id`.
-    pub fn send(&mut self, message: SendMessage) -> Result<(), SendRefused> {
-        let message = self.composed(message);
-        self.outbox.push(message, &self.settings)?;
+    pub fn submit(&mut self, command: Command) -> Result<(), SendRefused> {
+        let command = self.composed(command);
+        self.outbox.push(command, &self.settings)?;
         self.pump();
         Ok(())
     }
 
-    /// The message as [`SyncMachine::send`] would keep it: for a program that stores it before it is taken.
-    pub fn composed(&self, message: SendMessage) -> SendMessage {
+    /// The command as [`SyncMachine::submit`] would keep it: for a program that stores it before it is taken.
+    pub fn composed(&self, mut command: Command) -> Command {
         let known = self
             .outbox
-            .channel_of(&message.to)
+            .channel_of(&command)
             .and_then(|channel| self.channels.get(&channel));
-        SendMessage {
-            after: known.map(|log| log.cursor().max(log.head().seq)),
-            retry: false,
-            ..message
-        }
+        command.set_after(known.map(|log| log.cursor().max(log.head().seq)));
+        command.set_retry(false);
+        command
     }
 
-    /// Whether [`SyncMachine::send`] would take the message after taking all of `ahead`.
+    /// Whether [`SyncMachine::submit`] would take the command after taking all of `ahead`.
     ///
     /// # Errors
-    /// Those of `send`.
-    pub fn can_send(
-        &self,
-        message: &SendMessage,
-        ahead: &[SendMessage],
-    ) -> Result<(), SendRefused> {
-        self.outbox.check(message, ahead, &self.settings)
+    /// Those of `submit`.
+    pub fn can_submit(&self, command: &Command, ahead: &[Command]) -> Result<(), SendRefused> {
+        self.outbox.check(command, ahead, &self.settings)
     }
 
     /// Everything up to an entry was read.
@@ -326,17 +320,16 @@ impl SyncMachine {
             ClientOp::Pull(_) => Question::Pull,
             ClientOp::History(_) => Question::History,
             ClientOp::Prefs(_) => Question::Prefs,
+            ClientOp::Receipts(_) => Question::Receipts,
+            ClientOp::Watch(_) => Question::Watch,
+            ClientOp::Unwatch(_) | ClientOp::Status(_) => Question::Done,
             ClientOp::Send(_)
             | ClientOp::Edit(_)
             | ClientOp::Delete(_)
             | ClientOp::React(_)
             | ClientOp::Pin(_)
             | ClientOp::Read(_)
-            | ClientOp::Delivered(_)
-            | ClientOp::Receipts(_)
-            | ClientOp::Watch(_)
-            | ClientOp::Unwatch(_)
-            | ClientOp::Status(_) => return Err(RequestError::NotAQuestion),
+            | ClientOp::Delivered(_) => return Err(RequestError::NotAQuestion),
         };
         if self.link != Link::Open {
             return Err(RequestError::Disconnected);
@@ -436,7 +429,7 @@ impl SyncMachine {
     pub fn outbox(&self) -> OutboxSnapshot {
         OutboxSnapshot {
             epoch: self.epoch,
-            commands: self.outbox.messages(),
+            commands: self.outbox.commands(),
         }
     }
 

@@ -21,6 +21,7 @@
 //! | `machine` | what goes in and comes out; its parts below `machine/`, the user's own log in `own` |
 //! | `log` | one channel: its cursor, and entries that wait for those before them |
 //! | `strangers` | entries of channels that the client does not know yet |
+//! | `command` | what becomes an entry of a log |
 //! | `outbox` | commands until they are acknowledged |
 //! | `marks` | read and delivered marks until they are durable |
 //! | `catchup` | which `sync` frames are still to be asked |
@@ -32,6 +33,7 @@
 //! | `snapshot` | what survives a restart |
 
 mod catchup;
+mod command;
 mod event;
 mod log;
 mod machine;
@@ -44,6 +46,7 @@ mod snapshot;
 mod strangers;
 mod timers;
 
+pub use command::Command;
 pub use event::{Ending, Event, Output, RequestError, SendRefused};
 pub use machine::SyncMachine;
 pub use reconnect::{Backoff, Reconnect};

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::command::Command;
 use super::event::SendRefused;
 use super::settings::{SEND_BYTES_IN_FLIGHT_MAX, SENDS_IN_FLIGHT_MAX, Settings, retry_delay_ms};
 use crate::id::{ChannelId, ClientId, Seq, UserId};
-use crate::wire::{SendMessage, Target};
 
 /// The commands of a client, each in the lane of its channel. In a lane they go out in the order in which they were
 /// given; when one fails for now, those behind it wait with it.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    commands: BTreeMap<u64, Command>,
+    commands: BTreeMap<u64, Waiting>,
     by_client_id: BTreeMap<ClientId, u64>,
     lanes: BTreeMap<ChannelId, Lane>,
     /// Whose commands; the lane of a first message to somebody depends on it.
@@ -24,8 +24,8 @@ pub(super) struct Outbox {
 }
 
 #[derive(Debug)]
-struct Command {
-    message: SendMessage,
+struct Waiting {
+    command: Command,
     size_bytes: usize,
     channel: Option<ChannelId>,
     in_flight: bool,
@@ -49,31 +49,31 @@ impl Outbox {
     /// When it is full, or has a command with the same `client_id`.
     pub(super) fn push(
         &mut self,
-        message: SendMessage,
+        command: Command,
         settings: &Settings,
     ) -> Result<(), SendRefused> {
-        self.check(&message, &[], settings)?;
-        let size_bytes = size_bytes(&message);
-        self.insert(message, size_bytes, false);
+        self.check(&command, &[], settings)?;
+        self.insert(command, false);
         Ok(())
     }
 
     /// Whether a command would be taken after all of `ahead`.
     pub(super) fn check(
         &self,
-        message: &SendMessage,
-        ahead: &[SendMessage],
+        command: &Command,
+        ahead: &[Command],
         settings: &Settings,
     ) -> Result<(), SendRefused> {
-        let is_ahead = |other: &SendMessage| other.client_id == message.client_id;
-        if self.contains(message.client_id) || ahead.iter().any(is_ahead) {
+        let client_id = command.client_id();
+        let is_ahead = |other: &Command| other.client_id() == client_id;
+        if self.contains(client_id) || ahead.iter().any(is_ahead) {
             return Err(SendRefused::AlreadyWaiting);
         }
         let commands = self.commands.len() + ahead.len();
-        let bytes = self.bytes + ahead.iter().map(size_bytes).sum::<usize>();
+        let bytes = self.bytes + ahead.iter().map(Command::size_bytes).sum::<usize>();
         // An empty outbox takes any single command, so that none is refused for ever.
         let too_many_bytes =
-            commands > 0 && bytes + size_bytes(message) > settings.outbox_bytes_max;
+            commands > 0 && bytes + command.size_bytes() > settings.outbox_bytes_max;
         if commands >= settings.outbox_commands_max || too_many_bytes {
             return Err(SendRefused::OutboxFull { commands, bytes });
         }
@@ -81,11 +81,10 @@ impl Outbox {
     }
 
     /// Takes commands of an earlier life, which may have been sent.
-    pub(super) fn restore(&mut self, messages: Vec<SendMessage>) {
-        for message in messages {
-            if !self.contains(message.client_id) {
-                let size_bytes = size_bytes(&message);
-                self.insert(message, size_bytes, true);
+    pub(super) fn restore(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            if !self.contains(command.client_id()) {
+                self.insert(command, true);
             }
         }
     }
@@ -102,38 +101,38 @@ impl Outbox {
     }
 
     /// The next command to send, if one is due and there is room on the connection.
-    pub(super) fn next_ready(&mut self) -> Option<(u64, SendMessage)> {
+    pub(super) fn next_ready(&mut self) -> Option<(u64, Command)> {
         let order = *self.ready.first()?;
-        let command = self.commands.get_mut(&order)?;
+        let waiting = self.commands.get_mut(&order)?;
         let room = self.in_flight < SENDS_IN_FLIGHT_MAX
             && (self.in_flight == 0
-                || self.bytes_in_flight + command.size_bytes <= SEND_BYTES_IN_FLIGHT_MAX);
+                || self.bytes_in_flight + waiting.size_bytes <= SEND_BYTES_IN_FLIGHT_MAX);
         if !room {
             return None;
         }
         self.ready.remove(&order);
-        let mut message = command.message.clone();
-        message.retry = command.attempted;
-        command.in_flight = true;
-        command.attempted = true;
+        let mut command = waiting.command.clone();
+        command.set_retry(waiting.attempted);
+        waiting.in_flight = true;
+        waiting.attempted = true;
         self.in_flight += 1;
-        self.bytes_in_flight += command.size_bytes;
-        if let Some(lane) = command
+        self.bytes_in_flight += waiting.size_bytes;
+        if let Some(lane) = waiting
             .channel
             .and_then(|channel| self.lanes.get_mut(&channel))
         {
             lane.in_flight += 1;
         }
-        Some((order, message))
+        Some((order, command))
     }
 
     /// Removes a command that was acknowledged or refused for good.
-    pub(super) fn finish(&mut self, order: u64) -> Option<SendMessage> {
+    pub(super) fn finish(&mut self, order: u64) -> Option<Command> {
         self.landed(order);
-        let command = self.commands.remove(&order)?;
-        self.bytes -= command.size_bytes;
-        self.by_client_id.remove(&command.message.client_id);
-        if let Some(channel) = command.channel {
+        let waiting = self.commands.remove(&order)?;
+        self.bytes -= waiting.size_bytes;
+        self.by_client_id.remove(&waiting.command.client_id());
+        if let Some(channel) = waiting.channel {
             if let Some(lane) = self.lanes.get_mut(&channel) {
                 lane.orders.remove(&order);
                 lane.failures = 0;
@@ -143,7 +142,7 @@ impl Outbox {
             }
             self.resume(channel);
         }
-        Some(command.message)
+        Some(waiting.command)
     }
 
     /// Notes that a command failed for now. If its lane did not wait already, returns the lane with the milliseconds
@@ -180,8 +179,8 @@ impl Outbox {
 
     /// The connection is gone, and with it every answer that was awaited.
     pub(super) fn disconnected(&mut self) {
-        for command in self.commands.values_mut() {
-            command.in_flight = false;
+        for waiting in self.commands.values_mut() {
+            waiting.in_flight = false;
         }
         self.in_flight = 0;
         self.bytes_in_flight = 0;
@@ -196,8 +195,8 @@ impl Outbox {
 
     /// The logs that the commands were composed against are gone.
     pub(super) fn reset_after(&mut self) {
-        for command in self.commands.values_mut() {
-            command.message.after = Some(Seq(0));
+        for waiting in self.commands.values_mut() {
+            waiting.command.set_after(Some(Seq(0)));
         }
     }
 
@@ -209,37 +208,32 @@ impl Outbox {
         self.commands.len()
     }
 
-    pub(super) fn messages(&self) -> Vec<SendMessage> {
+    pub(super) fn commands(&self) -> Vec<Command> {
         self.commands
             .values()
-            .map(|command| command.message.clone())
+            .map(|waiting| waiting.command.clone())
             .collect()
     }
 
     /// The channel that a command goes to, where that is known.
-    pub(super) fn channel_of(&self, to: &Target) -> Option<ChannelId> {
-        match to {
-            Target::Channel(channel) => Some(*channel),
-            Target::User(other) => self
-                .user
-                .as_ref()
-                .map(|user| ChannelId::direct(user, other)),
-        }
+    pub(super) fn channel_of(&self, command: &Command) -> Option<ChannelId> {
+        command.channel(self.user.as_ref())
     }
 
-    fn insert(&mut self, message: SendMessage, size_bytes: usize, attempted: bool) {
+    fn insert(&mut self, command: Command, attempted: bool) {
+        let size_bytes = command.size_bytes();
         let order = self.next_order;
         self.next_order += 1;
         self.bytes += size_bytes;
-        self.by_client_id.insert(message.client_id, order);
-        let command = Command {
-            message,
+        self.by_client_id.insert(command.client_id(), order);
+        let waiting = Waiting {
+            command,
             size_bytes,
             channel: None,
             in_flight: false,
             attempted,
         };
-        self.commands.insert(order, command);
+        self.commands.insert(order, waiting);
         self.enter_lane(order);
     }
 
@@ -251,11 +245,11 @@ impl Outbox {
         let channel = self
             .commands
             .get(&order)
-            .and_then(|command| self.channel_of(&command.message.to));
-        let (Some(channel), Some(command)) = (channel, self.commands.get_mut(&order)) else {
+            .and_then(|waiting| self.channel_of(&waiting.command));
+        let (Some(channel), Some(waiting)) = (channel, self.commands.get_mut(&order)) else {
             return;
         };
-        command.channel = Some(channel);
+        waiting.channel = Some(channel);
         let lane = self.lanes.entry(channel).or_default();
         lane.orders.insert(order);
         if !lane.stalled {
@@ -264,17 +258,17 @@ impl Outbox {
     }
 
     fn landed(&mut self, order: u64) {
-        let Some(command) = self
+        let Some(waiting) = self
             .commands
             .get_mut(&order)
-            .filter(|command| command.in_flight)
+            .filter(|waiting| waiting.in_flight)
         else {
             return;
         };
-        command.in_flight = false;
+        waiting.in_flight = false;
         self.in_flight -= 1;
-        self.bytes_in_flight -= command.size_bytes;
-        if let Some(lane) = command
+        self.bytes_in_flight -= waiting.size_bytes;
+        if let Some(lane) = waiting
             .channel
             .and_then(|channel| self.lanes.get_mut(&channel))
         {
@@ -294,9 +288,4 @@ impl Outbox {
             self.ready.extend(&lane.orders);
         }
     }
-}
-
-/// Roughly the bytes that a command occupies.
-fn size_bytes(message: &SendMessage) -> usize {
-    256 + message.body.size_bytes() + message.mentions.len() * 72
 }

@@ -10,8 +10,12 @@ use crate::id::{ChannelId, Seq};
 pub(super) enum Request {
     Hello,
     Sync,
-    /// A command, by its place in the outbox.
+    /// A message, by its place in the outbox.
     Send {
+        order: u64,
+    },
+    /// A command about a message, by its place in the outbox.
+    Change {
         order: u64,
     },
     Pull {
@@ -34,6 +38,10 @@ pub(super) enum Question {
     Pull,
     History,
     Prefs,
+    Receipts,
+    Watch,
+    /// One whose answer has nothing to tell.
+    Done,
 }
 
 /// Ids that are unique among what is outstanding.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::command::Command;
 use crate::id::{ChannelId, Epoch, Head, Seq, UserId};
-use crate::wire::SendMessage;
 
 /// All that a client keeps. The two parts may be stored apart, and at different times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub struct OutboxSnapshot {
     /// Of the logs that `after` of the commands speaks of.
     pub epoch: Option<Epoch>,
     /// In the order in which they were given.
-    pub commands: Vec<SendMessage>,
+    pub commands: Vec<Command>,
 }
 
 impl Progress {

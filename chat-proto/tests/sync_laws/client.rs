@@ -42,7 +42,7 @@ impl Application {
                 assert_eq!(entry.seq, expected, "in order, without a hole, once");
                 self.own.push(*entry);
             }
-            Event::Acknowledged { client_id, .. } => {
+            Event::Acknowledged { client_id, .. } | Event::Changed { client_id, .. } => {
                 assert!(self.acknowledged.insert(client_id), "acknowledged once");
                 assert!(!self.rejected.contains(&client_id));
             }

@@ -7,9 +7,9 @@ use chat_proto::channel::mark_after_own_message;
 use chat_proto::entry::{Created, MemberRole, MembersChange, Message};
 use chat_proto::people::{ProfileChange, UserEntry, UserEntryKind};
 use chat_proto::wire::{
-    Answer, ChannelHead, ClientFrame, ClientOp, EntryPush, Gap, HeadsPush, HelloAnswer, Mark,
-    PullAnswer, PullQuery, Push, SendAnswer, SendMessage, ServerFrame, Summary, SyncAnswer,
-    SyncQuery, Target, UserPush,
+    Answer, ChangeAnswer, ChannelHead, ClientFrame, ClientOp, EntryPush, Gap, HeadsPush,
+    HelloAnswer, Mark, PullAnswer, PullQuery, Push, React, SendAnswer, SendMessage, ServerFrame,
+    Summary, SyncAnswer, SyncQuery, UserPush,
 };
 use chat_proto::{
     Body, ChannelId, ChannelType, ClientId, Code, DeviceId, Entry, EntryKind, Epoch, Head, History,
@@ -228,7 +228,22 @@ impl Server {
             ClientFrame::Command { id, op } => (id, op),
         };
         let result = match op {
-            ClientOp::Send(message) => self.send(&message),
+            ClientOp::Send(SendMessage {
+                to,
+                client_id,
+                after,
+                body,
+                ..
+            }) => {
+                let kind = EntryKind::Message(message(client_id, body));
+                self.command(to.channel(&alice()), client_id, after, kind)
+            }
+            ClientOp::React(React {
+                channel,
+                client_id,
+                after,
+                ..
+            }) => self.command(channel, client_id, after, change(client_id)),
             ClientOp::Sync(query) => self.or_refuse(|server| Ok(server.sync(&query))),
             ClientOp::Pull(query) => self.or_refuse(|server| server.pull(&query)),
             ClientOp::Read(mark) => self.or_refuse(|server| server.read(mark)),
@@ -236,7 +251,6 @@ impl Server {
             ClientOp::History(_)
             | ClientOp::Edit(_)
             | ClientOp::Delete(_)
-            | ClientOp::React(_)
             | ClientOp::Pin(_)
             | ClientOp::Prefs(_)
             | ClientOp::Receipts(_)
@@ -279,20 +293,22 @@ impl Server {
         }
     }
 
-    fn send(&mut self, message: &SendMessage) -> Result<Answer, Rejection> {
-        let channel = match &message.to {
-            Target::User(other) => ChannelId::direct(&alice(), other),
-            Target::Channel(channel) => *channel,
-        };
+    fn command(
+        &mut self,
+        channel: ChannelId,
+        client_id: ClientId,
+        after: Option<Seq>,
+        kind: EntryKind,
+    ) -> Result<Answer, Rejection> {
         let index = (0..CHANNELS)
             .find(|index| channel_id(*index) == channel)
             .ok_or_else(|| Rejection::not_found("no such channel"))?;
-        if self.blocked[index].is_some_and(|key| key != message.client_id) {
+        if self.blocked[index].is_some_and(|key| key != client_id) {
             return Err(Rejection::unavailable("an earlier one comes first"));
         }
         let refusal = self.refusals.pop_front();
         let result = match refusal {
-            Some(Refusal::UnknownButDone) => match self.accept(index, channel, message) {
+            Some(Refusal::UnknownButDone) => match self.accept(index, client_id, after, kind) {
                 Ok(_) => Err(Rejection::unknown_outcome("perhaps")),
                 refused @ Err(_) => refused,
             },
@@ -301,13 +317,13 @@ impl Server {
             Some(Refusal::RateLimited) => {
                 Err(Rejection::new(Code::RateLimited, "slow down").retry_after_ms(300))
             }
-            None => self.accept(index, channel, message),
+            None => self.accept(index, client_id, after, kind),
         };
         if matches!(&result, Err(rejection) if !rejection.code.is_transient()) {
-            self.turned_away.insert(message.client_id);
+            self.turned_away.insert(client_id);
         }
         self.blocked[index] = match &result {
-            Err(rejection) if rejection.code.is_transient() => Some(message.client_id),
+            Err(rejection) if rejection.code.is_transient() => Some(client_id),
             Ok(_) | Err(_) => None,
         };
         result
@@ -316,22 +332,20 @@ impl Server {
     fn accept(
         &mut self,
         index: usize,
-        channel: ChannelId,
-        sent: &SendMessage,
+        client_id: ClientId,
+        after: Option<Seq>,
+        kind: EntryKind,
     ) -> Result<Answer, Rejection> {
-        // No more is searched than must be: a wrong `after` shows as a message that is there twice.
-        let after = sent.after.unwrap_or(Seq(0));
+        let channel = channel_id(index);
+        // No more is searched than must be: a wrong `after` shows as a command that is there twice.
+        let after = after.unwrap_or(Seq(0));
         let stored = self.logs[index]
             .entries
             .iter()
             .filter(|entry| entry.seq > after && entry.from == alice())
-            .find(|entry| {
-                entry
-                    .as_message()
-                    .is_some_and(|m| m.client_id == sent.client_id)
-            });
+            .find(|entry| key_of(entry) == Some(client_id));
         if let Some(stored) = stored {
-            return Ok(Answer::Send(answer(channel, stored, true)));
+            return Ok(answer(channel, stored, true));
         }
         if self.logs[index].entries.is_empty() && index == DIRECT {
             self.create(index, &alice());
@@ -339,14 +353,13 @@ impl Server {
         if !self.logs[index].is_member {
             return Err(Rejection::not_found("no such channel"));
         }
-        let kind = EntryKind::Message(message(sent.client_id, sent.body.clone()));
         self.append(index, alice(), Some(device()), kind);
         let log = &mut self.logs[index];
         let entry = log.entries.last().expect("just appended");
         if let Some(read) = mark_after_own_message(log.read, entry) {
             log.read = read;
         }
-        Ok(Answer::Send(answer(channel, entry, false)))
+        Ok(answer(channel, entry, false))
     }
 
     fn sync(&mut self, query: &SyncQuery) -> Answer {
@@ -514,15 +527,40 @@ fn message(client_id: ClientId, body: Body) -> Message {
     }
 }
 
-fn answer(channel: ChannelId, entry: &Entry, duplicate: bool) -> SendAnswer {
-    SendAnswer {
+/// What is done to a message, as an entry: of a kind that no version knows, so that this model needs no rules for it.
+fn change(client_id: ClientId) -> EntryKind {
+    let key = serde_json::to_value(client_id).expect("plain data");
+    EntryKind::Unknown {
+        kind: "changed".into(),
+        fields: [("key".to_owned(), key)].into_iter().collect(),
+    }
+}
+
+/// The key of the command that became this entry.
+pub(crate) fn key_of(entry: &Entry) -> Option<ClientId> {
+    match &entry.kind {
+        EntryKind::Message(message) => Some(message.client_id),
+        EntryKind::Unknown { fields, .. } => {
+            let key = fields["key"].as_str().expect("text");
+            Some(key.parse().expect("as it was written"))
+        }
+        _ => None,
+    }
+}
+
+fn answer(channel: ChannelId, entry: &Entry, duplicate: bool) -> Answer {
+    let seq = entry.seq;
+    if entry.as_message().is_none() {
+        return Answer::Change(ChangeAnswer { seq, duplicate });
+    }
+    Answer::Send(SendAnswer {
         channel,
         seq: entry.seq,
         n: entry.n,
         message: entry.message,
         at: entry.at,
         duplicate,
-    }
+    })
 }
 
 fn summary(channel: ChannelId, log: &Log, cursor: Seq, wanted: usize) -> Summary {

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use chat_proto::sync::{Output, Settings, SyncMachine};
+use chat_proto::sync::{Command, Output, Settings, SyncMachine};
 use chat_proto::wire::{
-    ClientFrame, Format, GoAway, GoAwayReason, Hello, Push, SendMessage, ServerFrame, Target,
-    decode_client, decode_server, encode, encode_client,
+    ClientFrame, Format, GoAway, GoAwayReason, Hello, Push, React, SendMessage, ServerFrame,
+    Target, decode_client, decode_server, encode, encode_client,
 };
-use chat_proto::{Body, ClientId, EntryKind, Seq};
+use chat_proto::{Body, ClientId, Seq};
 use uuid::Uuid;
 
 use crate::client::Application;
-use crate::server::{CHANNELS, DIRECT, Refusal, Server, channel_id, user};
+use crate::server::{CHANNELS, DIRECT, Refusal, Server, channel_id, key_of, user};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// Bob says something.
     Post(usize),
-    /// The client's user says something.
+    /// The client's user says something, or answers with a sign.
     Send(usize),
     /// The client's user reads up to so many entries before the cursor.
     Read(usize, u8),
@@ -250,8 +250,8 @@ impl World {
         let mut places: BTreeMap<ClientId, usize> = BTreeMap::new();
         for log in &self.server.logs {
             for entry in &log.entries {
-                if let EntryKind::Message(message) = &entry.kind {
-                    *places.entry(message.client_id).or_default() += 1;
+                if let Some(key) = key_of(entry) {
+                    *places.entry(key).or_default() += 1;
                 }
             }
         }
@@ -274,9 +274,9 @@ impl World {
             let order: Vec<usize> = log
                 .entries
                 .iter()
-                .filter_map(|entry| entry.as_message())
-                .filter(|m| !self.server.turned_away.contains(&m.client_id))
-                .filter_map(|m| self.sent.iter().position(|(id, _)| *id == m.client_id))
+                .filter_map(key_of)
+                .filter(|key| !self.server.turned_away.contains(key))
+                .filter_map(|key| self.sent.iter().position(|(id, _)| *id == key))
                 .collect();
             assert!(
                 order.is_sorted(),
@@ -289,14 +289,25 @@ impl World {
         let number = self.sent.len() as u128 + 1;
         let client_id = ClientId::from_uuid(Uuid::from_u128(number));
         // Both spellings of the direct channel are one lane.
-        let is_first = self.machine.cursor(channel_id(index)).is_none();
+        let channel = channel_id(index);
+        let is_first = self.machine.cursor(channel).is_none();
         let to = if index == DIRECT && (is_first || number.is_multiple_of(2)) {
             Target::User(user("bob"))
         } else {
-            Target::Channel(channel_id(index))
+            Target::Channel(channel)
         };
-        self.machine
-            .send(SendMessage {
+        let command = if !is_first && number.is_multiple_of(3) {
+            Command::React(React {
+                channel,
+                seq: Seq(1),
+                client_id,
+                after: None,
+                retry: false,
+                emoji: "+1".into(),
+                remove: false,
+            })
+        } else {
+            Command::Send(SendMessage {
                 to,
                 client_id,
                 after: None,
@@ -306,7 +317,9 @@ impl World {
                 thread: None,
                 mentions: Vec::new(),
             })
-            .expect("fewer than fill an outbox");
+        };
+        let taken = self.machine.submit(command);
+        taken.expect("fewer than fill an outbox");
         self.sent.push((client_id, index));
     }
 

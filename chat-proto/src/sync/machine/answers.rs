@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Link, SyncMachine};
 use crate::entry::{Entry, EntryKind, Message};
-use crate::id::{ChannelId, Head, Seq};
+use crate::id::{ChannelId, Head, Ordinal, Seq};
 use crate::rejection::{Code, Rejection};
+use crate::sync::command::Command;
 use crate::sync::event::{Ending, Event, Output, RequestError};
 use crate::sync::log::ChannelLog;
 use crate::sync::marks::MarkKind;
@@ -13,7 +14,8 @@ use crate::sync::requests::{Question, Request};
 use crate::sync::settings::retry_delay_ms;
 use crate::sync::timers::Timer;
 use crate::wire::{
-    Answer, HelloAnswer, PrefsAnswer, RawAnswer, SendAnswer, SendMessage, SyncAnswer, Unreadable,
+    Answer, ChangeAnswer, HelloAnswer, PrefsAnswer, RawAnswer, SendAnswer, SendMessage, SyncAnswer,
+    Unreadable,
 };
 
 impl SyncMachine {
@@ -31,6 +33,7 @@ impl SyncMachine {
             Request::Hello => self.greeted(answer.read()?),
             Request::Sync => self.synced(now_ms, answer.read()?),
             Request::Send { order } => self.sent(now_ms, order, &answer.read()?),
+            Request::Change { order } => self.changed(order, answer.read()?),
             Request::Pull { channel, after } => {
                 self.pulls_in_flight = self.pulls_in_flight.saturating_sub(1);
                 self.pulled(now_ms, channel, after, answer.read()?);
@@ -49,6 +52,9 @@ impl SyncMachine {
                         }
                         Answer::Prefs(answer)
                     }
+                    Question::Receipts => Answer::Receipts(answer.read()?),
+                    Question::Watch => Answer::Watch(answer.read()?),
+                    Question::Done => Answer::Done,
                 };
                 self.outputs.push_back(Output::Answer {
                     request: id,
@@ -90,7 +96,9 @@ impl SyncMachine {
                 self.timers
                     .set(Timer::Catchup, now_ms.saturating_add(delay_ms));
             }
-            Request::Send { order } => self.send_refused(now_ms, order, rejection),
+            Request::Send { order } | Request::Change { order } => {
+                self.command_refused(now_ms, order, rejection);
+            }
             Request::Pull { channel, .. } => {
                 self.pulls_in_flight = self.pulls_in_flight.saturating_sub(1);
                 self.pull_later(now_ms, channel, rejection.retry_after_ms);
@@ -192,7 +200,7 @@ impl SyncMachine {
     }
 
     fn sent(&mut self, now_ms: u64, order: u64, answer: &SendAnswer) {
-        let Some(message) = self.outbox.finish(order) else {
+        let Some(Command::Send(message)) = self.outbox.finish(order) else {
             return;
         };
         let SendAnswer {
@@ -218,7 +226,29 @@ impl SyncMachine {
         }
     }
 
-    /// The entry that a command became, where the client can know it exactly: what was durable before may have been
+    fn changed(&mut self, order: u64, answer: ChangeAnswer) {
+        let Some(command) = self.outbox.finish(order) else {
+            return;
+        };
+        let Some(channel) = self.outbox.channel_of(&command) else {
+            return;
+        };
+        let ChangeAnswer { seq, duplicate } = answer;
+        self.event(Event::Changed {
+            client_id: command.client_id(),
+            channel,
+            seq,
+            duplicate,
+        });
+        // When the server took it and what name it got only the log tells. How many messages lie before it, too.
+        let n = self
+            .channels
+            .get(&channel)
+            .map_or(Ordinal(0), |log| log.head().n);
+        self.told_head(channel, Head { seq, n });
+    }
+
+    /// The entry that a message became, where the client can know it exactly: what was durable before may have been
     /// sent by another device or edited since, and the server drops mentions of those who are not members.
     fn compose(&self, message: SendMessage, answer: &SendAnswer) -> Option<Entry> {
         if answer.duplicate || !message.mentions.is_empty() {
@@ -243,7 +273,7 @@ impl SyncMachine {
         })
     }
 
-    fn send_refused(&mut self, now_ms: u64, order: u64, rejection: Rejection) {
+    fn command_refused(&mut self, now_ms: u64, order: u64, rejection: Rejection) {
         match rejection.code {
             // The session ended, which says nothing about the message; the next `hello` tells what is wrong.
             Code::Unauthenticated
@@ -263,9 +293,9 @@ impl SyncMachine {
             | Code::Conflict
             | Code::TooLarge
             | Code::Unsupported => {
-                if let Some(message) = self.outbox.finish(order) {
+                if let Some(command) = self.outbox.finish(order) {
                     self.event(Event::Rejected {
-                        client_id: message.client_id,
+                        client_id: command.client_id(),
                         code: rejection.code,
                         message: rejection.message.into_owned(),
                     });

@@ -3,6 +3,7 @@
 use super::{Link, SyncMachine};
 use crate::id::ChannelId;
 use crate::sync::catchup::Known;
+use crate::sync::command::Command;
 use crate::sync::log::ChannelLog;
 use crate::sync::requests::Request;
 use crate::sync::settings::{PULLS_IN_FLIGHT_MAX, REQUESTS_IN_FLIGHT_MAX, SYNC_CURSORS_MAX};
@@ -20,7 +21,7 @@ impl SyncMachine {
     }
 
     fn ask_next(&mut self) -> bool {
-        self.ask_sync() || self.ask_pull() || self.ask_mark() || self.ask_send()
+        self.ask_sync() || self.ask_pull() || self.ask_mark() || self.ask_command()
     }
 
     fn ask_sync(&mut self) -> bool {
@@ -79,13 +80,17 @@ impl SyncMachine {
         }
     }
 
-    fn ask_send(&mut self) -> bool {
-        match self.outbox.next_ready() {
-            Some((order, message)) => {
-                self.ask(Request::Send { order }, ClientOp::Send(message));
-                true
+    fn ask_command(&mut self) -> bool {
+        let Some((order, command)) = self.outbox.next_ready() else {
+            return false;
+        };
+        let request = match command {
+            Command::Send(_) => Request::Send { order },
+            Command::Edit(_) | Command::Delete(_) | Command::React(_) | Command::Pin(_) => {
+                Request::Change { order }
             }
-            None => false,
-        }
+        };
+        self.ask(request, command.into());
+        true
     }
 }

@@ -32,8 +32,7 @@ impl SyncMachine {
                 n,
             }),
             Push::User(push) => self.own_pushed(push.entry),
-            // The application does not hear of these yet.
-            Push::Presence(_) => {}
+            Push::Presence(presence) => self.event(Event::Presence { presence }),
             Push::Typing(TypingPush { channel, user }) => {
                 self.event(Event::Typing { channel, user });
             }
