@@ -18,6 +18,8 @@ use tokio::time::timeout;
 use crate::error::Error;
 use crate::http::HttpClient;
 
+/// A limit on how often that no measurement reaches.
+const RATE_UNBOUND: &str = "1000000";
 /// How long a server may take until it listens; after a kill it first reads its write-ahead log.
 const START_MAX: Duration = Duration::from_secs(60);
 /// Of what a server says, what is kept to explain a failure.
@@ -174,6 +176,10 @@ impl Started {
             .arg("--data")
             .arg(data)
             .env("CHAT_AUTH__JWT__HS256_SECRET", &options.jwt_secret)
+            // What is measured is the server, not the limits of a user.
+            .env("CHAT_RATES__OPERATIONS_PER_USER_PER_S", RATE_UNBOUND)
+            .env("CHAT_RATES__OPERATIONS_PER_USER_BURST", RATE_UNBOUND)
+            .env("CHAT_RATES__CONNECTS_PER_USER_PER_MINUTE", RATE_UNBOUND)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -13,7 +13,7 @@ use chat_core::ports::{Accounts, Directory};
 use chat_core::proto::Rejection;
 use chat_core::{BuildError, Engine};
 use chat_store_sqlite::{OpenError, SqliteStore};
-use chat_transport_ws::{ServeSettings, TransportSettings, router_beside, serve};
+use chat_transport_ws::{RateSettings, ServeSettings, TransportSettings, router_beside, serve};
 use http::{HeaderValue, header};
 use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
@@ -24,7 +24,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::accounts::{AccountsApi, PasswordHasher, routes};
 use crate::admin::{self, Admin, Metrics, UPKEEP_INTERVAL};
 use crate::auth::{JwtError, JwtVerifier, SYSTEM_USER, ServerDirectory, TokenAuthenticator};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{RatesSettings, Settings, SettingsError};
 
 /// The store's file in the data folder.
 const STORE_FILE: &str = "chat.db";
@@ -204,6 +204,7 @@ impl Server {
         let mut transport = TransportSettings::default();
         transport.origins.clone_from(&settings.http.origins);
         transport.connect_url.clone_from(&settings.http.connect_url);
+        transport.rates = rates(&settings.rates);
         let sockets = transport.tasks.clone();
         let public = public_router(engine.clone(), transport, api);
         let admin = metrics.clone().map(|metrics| {
@@ -266,6 +267,19 @@ fn public_router(engine: Engine, transport: TransportSettings, api: AccountsApi)
         HeaderValue::from_static("no-store"),
     );
     router_beside(engine, transport, routes(api)).layer(no_store)
+}
+
+fn rates(settings: &RatesSettings) -> RateSettings {
+    let mut rates = RateSettings::default();
+    rates.operations_per_user_per_s = settings.operations_per_user_per_s;
+    rates.operations_per_user_burst = settings.operations_per_user_burst;
+    rates.operations_per_address_per_s = settings.operations_per_address_per_s;
+    rates.operations_per_address_burst = settings.operations_per_address_burst;
+    rates.connects_per_user_per_minute = settings.connects_per_user_per_minute;
+    rates.connects_per_address_per_minute = settings.connects_per_address_per_minute;
+    rates.log_ins_per_user_per_minute = settings.log_ins_per_user_per_minute;
+    rates.log_ins_per_address_per_minute = settings.log_ins_per_address_per_minute;
+    rates
 }
 
 fn serve_settings(settings: &Settings) -> ServeSettings {

@@ -22,6 +22,7 @@
 //! | [`http`] | requests: bearer tokens, bodies, errors; channels, members, messages, `POST /v1/op` |
 //! | `upgrade` | from a request to a WebSocket |
 //! | `websocket` | frames and messages of WebSocket on a byte stream, with buffers only while they hold something |
+//! | [`mod@rates`] | how often users and addresses may connect, log in and ask |
 //! | `opening` | from a client that was let in to its session, behind any transport |
 //! | `session` | one connection: `hello`, then frames in and frames out until it closes |
 //! | `poll` | sessions without a socket: long polls and server-sent events |
@@ -32,6 +33,7 @@ pub mod listener;
 mod meters;
 mod opening;
 mod poll;
+pub mod rates;
 mod router;
 mod session;
 pub mod settings;
@@ -40,5 +42,6 @@ mod upgrade;
 mod websocket;
 
 pub use listener::{ServeSettings, serve};
+pub use rates::{RateSettings, Rates};
 pub use router::{router, router_beside, router_with, with_error_shape};
 pub use settings::TransportSettings;

@@ -1,7 +1,9 @@
 //! Paths, and what answers the wrong ones.
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use chat_core::Engine;
 
 use crate::http::{channels, connect, error, members, messages, op, people, poll};
@@ -23,6 +25,8 @@ pub fn router_with(engine: Engine, settings: TransportSettings) -> Router {
 /// preflights.
 pub fn router_beside(engine: Engine, settings: TransportSettings, others: Router) -> Router {
     let cors = settings.cors();
+    let transport = Transport::new(engine, settings);
+    let rates = Arc::clone(&transport.shared.rates);
     let routes = Router::new()
         .route("/v1/ws", get(upgrade))
         .route("/v1/connect", get(connect::connect))
@@ -58,8 +62,9 @@ pub fn router_beside(engine: Engine, settings: TransportSettings, others: Router
             get(messages::history).post(messages::send),
         )
         .route("/v1/channels/{channel}/entries", get(messages::entries))
-        .with_state(Transport::new(engine, settings));
-    let routes = with_error_shape(routes.merge(others));
+        .with_state(transport);
+    // Where every path finds them, those of the host included.
+    let routes = with_error_shape(routes.merge(others)).layer(Extension(rates));
     match cors {
         Some(cors) => routes.layer(cors),
         None => routes,

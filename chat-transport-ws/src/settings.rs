@@ -6,6 +6,8 @@ use http::{HeaderName, HeaderValue, Method, header};
 use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::rates::RateSettings;
+
 /// How long a browser may remember what a preflight answered.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
@@ -26,6 +28,8 @@ pub struct TransportSettings {
     pub close_wait_max: Duration,
     /// Bytes of messages of all connections that have not arrived in full.
     pub partial_bytes_max: usize,
+    /// How often users and addresses may connect, log in and ask.
+    pub rates: RateSettings,
     /// Sessions without a socket; those that ended a moment ago and were not told yet count as well.
     pub poll_sessions_max: usize,
     /// Sessions without a socket of one user.
@@ -44,6 +48,7 @@ impl Default for TransportSettings {
             write_stall_max: Duration::from_secs(10),
             close_wait_max: Duration::from_secs(2),
             partial_bytes_max: 256 * 1024 * 1024,
+            rates: RateSettings::default(),
             poll_sessions_max: 100_000,
             poll_sessions_per_user_max: 50,
             tasks: TaskTracker::new(),

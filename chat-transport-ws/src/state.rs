@@ -7,6 +7,7 @@ use chat_core::Engine;
 
 use crate::meters::Meters;
 use crate::poll::PollSessions;
+use crate::rates::Rates;
 use crate::settings::TransportSettings;
 use crate::websocket::PartialBytes;
 
@@ -22,10 +23,12 @@ pub(crate) struct Shared {
     pub(crate) meters: Meters,
     pub(crate) partial_bytes: Arc<PartialBytes>,
     pub(crate) polls: PollSessions,
+    pub(crate) rates: Arc<Rates>,
 }
 
 impl Transport {
     pub(crate) fn new(engine: Engine, settings: TransportSettings) -> Self {
+        let rates = Arc::new(Rates::new(&settings.rates));
         let partial_bytes = Arc::new(PartialBytes::new(settings.partial_bytes_max));
         Self {
             engine,
@@ -34,6 +37,7 @@ impl Transport {
                 meters: Meters::new(),
                 partial_bytes,
                 polls: PollSessions::default(),
+                rates,
             }),
         }
     }

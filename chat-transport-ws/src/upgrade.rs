@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::task::TaskTracker;
 
-use crate::http::ApiError;
+use crate::http::{ApiError, ClientAddress};
 use crate::listener::ConnectionGuard;
 use crate::session;
 use crate::settings::TransportSettings;
@@ -32,6 +32,8 @@ pub(crate) async fn upgrade(
 ) -> Result<Response, ApiError> {
     let settings = &transport.shared.settings;
     let accepted = accept(settings, &request)?;
+    let from = ClientAddress::of(request.extensions()).0;
+    transport.shared.rates.connect_from(from)?;
     if transport.engine.is_draining() {
         let rejection =
             Rejection::unavailable("the server is stopping: connect to another, or again later");
@@ -42,7 +44,7 @@ pub(crate) async fn upgrade(
         let partial_bytes = Arc::clone(&transport.shared.partial_bytes);
         let bytes_max = transport.engine.limits().hello_frame_bytes_max;
         let socket = Socket::new(stream, bytes_max, partial_bytes);
-        session::serve(transport, socket, format).await;
+        session::serve(transport, socket, format, from).await;
     }))
 }
 

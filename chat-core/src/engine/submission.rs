@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::draft::Receipt;
 use crate::ports::Verdict;
-use crate::session::{Close, SessionShared, Turn};
+use crate::session::{SessionShared, Turn};
 
 /// A command that waits in a channel's queue, with what was found out about it on the way.
 pub(super) struct Submission {
@@ -117,9 +117,7 @@ impl Reply {
                 let may_come_again = result
                     .as_ref()
                     .is_err_and(|rejection| rejection.code.is_transient());
-                if session.order.settle(&turn, may_come_again).is_err() {
-                    session.outbound.close(Close::slow());
-                }
+                session.settle(&turn, may_come_again);
                 session.outbound.answer(id, bytes, result.map(answer_of));
             }
             None => {}

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chat_proto::wire::SharedPush;
 use chat_proto::{DeviceId, Timestamp, UserId};
 
-use super::order::CommandOrder;
+use super::order::{CommandOrder, Turn};
 use super::outbound::Outbound;
+use super::session::Close;
 
 /// Locks over the map: enough that deliveries on few cores seldom meet.
 const SHARDS: usize = 64;
@@ -53,6 +54,13 @@ impl SessionShared {
     /// When its client was last heard, in milliseconds of the engine's own clock.
     pub(crate) fn heard_ms(&self) -> u64 {
         self.heard_ms.load(Ordering::Relaxed)
+    }
+
+    /// A command was answered; a client that lets more fail than are remembered is sent away.
+    pub(crate) fn settle(&self, turn: &Turn, may_come_again: bool) {
+        if self.order.settle(turn, may_come_again).is_err() {
+            self.outbound.close(Close::slow());
+        }
     }
 }
 

@@ -139,6 +139,16 @@ impl Session {
         });
     }
 
+    /// Refuses a request that may come again, before it reaches the engine: as after any such refusal, later commands to its
+    /// channel wait until it has.
+    pub fn turn_away(&mut self, id: u32, op: &ClientOp, rejection: Rejection) {
+        if let Some((channel, client_id)) = op.command_channel(&self.shared.user) {
+            let turn = self.shared.order.take_turn(channel, client_id);
+            self.shared.settle(&turn, rejection.code.is_transient());
+        }
+        self.refuse(id, rejection);
+    }
+
     /// Answers a request with a refusal.
     pub fn refuse(&self, id: u32, rejection: Rejection) {
         self.shared.outbound.begin_command(0);

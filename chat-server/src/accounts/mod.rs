@@ -6,12 +6,14 @@
 //! | `users` | `/v1/users`, `/v1/me` |
 //! | `sessions` | `/v1/sessions`, `/v1/devices` |
 //! | `password` | which passwords are taken |
+//! | `slow_down` | slows down who guesses passwords |
 //! | `hasher` | Argon2id, a few at once |
 
 mod hasher;
 mod password;
 mod routes;
 mod sessions;
+mod slow_down;
 mod users;
 
 pub use hasher::PasswordHasher;

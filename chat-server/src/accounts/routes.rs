@@ -9,6 +9,7 @@ use chat_core::Engine;
 use chat_core::ports::{Accounts, Directory};
 
 use super::hasher::PasswordHasher;
+use super::slow_down::SlowDown;
 use super::{sessions, users};
 
 /// What these paths work on.
@@ -20,6 +21,7 @@ pub struct AccountsApi {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) hasher: PasswordHasher,
     pub(super) sign_up: bool,
+    pub(super) slow_down: Arc<SlowDown>,
 }
 
 impl AccountsApi {
@@ -37,6 +39,7 @@ impl AccountsApi {
             directory,
             hasher,
             sign_up,
+            slow_down: Arc::new(SlowDown::new()),
         }
     }
 }

@@ -1,18 +1,23 @@
 //! `/v1/sessions` and `/v1/devices`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use chat_core::ports::{Account, Device, NewPassword, NewToken};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
-use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams, QueryParams};
+use chat_transport_ws::Rates;
+use chat_transport_ws::http::{
+    ApiResult, Bearer, ClientAddress, JsonBody, PathParams, QueryParams,
+};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::password;
 use super::routes::AccountsApi;
+use super::slow_down::Pair;
 use super::users::log_in_name;
 use crate::auth::Token;
 
@@ -69,13 +74,20 @@ struct ListedDevice {
 
 pub(super) async fn log_in(
     State(api): State<AccountsApi>,
+    from: ClientAddress,
+    Extension(rates): Extension<Arc<Rates>>,
     JsonBody(request): JsonBody<LogIn>,
 ) -> ApiResult<(StatusCode, Json<LoggedIn>)> {
     let device_shape = request.device.unwrap_or_default();
     let device_name = device_text(device_shape.name)?;
     let platform = device_text(device_shape.platform)?;
+    rates.log_in_from(from.0)?;
+    let pair = Pair::new(&request.user, from.0);
+    api.slow_down.attempt(pair)?;
     let account = proven(&api, &request.user, request.password).await?;
     let account = account.ok_or_else(wrong)?;
+    api.slow_down.succeeded(pair);
+    rates.log_in(&account.user)?;
     let token = Token::draw()?;
     let device = DeviceId::from_uuid(Uuid::new_v4());
     let at = api.engine.now();

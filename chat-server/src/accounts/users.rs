@@ -1,11 +1,14 @@
 //! `/v1/users` and `/v1/me`.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::State;
+use axum::{Extension, Json};
 use chat_core::ports::{NewAccount, Profile};
 use chat_core::proto::people::{DirectFrom, ProfileChange};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
-use chat_transport_ws::http::{ApiResult, Bearer, JsonBody, PathParams};
+use chat_transport_ws::Rates;
+use chat_transport_ws::http::{ApiResult, Bearer, ClientAddress, JsonBody, PathParams};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +61,11 @@ impl Me {
 
 pub(super) async fn sign_up(
     State(api): State<AccountsApi>,
+    from: ClientAddress,
+    Extension(rates): Extension<Arc<Rates>>,
     JsonBody(request): JsonBody<SignUp>,
 ) -> ApiResult<(StatusCode, Json<Shown>)> {
+    rates.log_in_from(from.0)?;
     if !api.sign_up {
         return Err(Rejection::forbidden(
             "this server takes no sign-ups; ask its operator for an account",

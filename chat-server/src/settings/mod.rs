@@ -16,6 +16,6 @@ mod tree;
 
 pub use load::{Arguments, SettingsError};
 pub use tree::{
-    AuthSettings, HttpSettings, JwtSettings, LogFormat, LogLevel, LogSettings, Secret, Settings,
-    StopSettings,
+    AuthSettings, HttpSettings, JwtSettings, LogFormat, LogLevel, LogSettings, RatesSettings,
+    Secret, Settings, StopSettings,
 };

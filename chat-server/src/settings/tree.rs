@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use chat_transport_ws::RateSettings;
 use serde::{Deserialize, Deserializer};
 
 /// All settings of the server.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Connections.
     pub http: HttpSettings,
+    /// How often users and addresses may connect, log in and ask.
+    pub rates: RatesSettings,
     /// Users and tokens.
     pub auth: AuthSettings,
     /// How the server ends.
@@ -87,6 +91,29 @@ pub struct HttpSettings {
     pub counts_loopback: bool,
 }
 
+/// How often. Those of addresses hold where connections count as those of an address, see `http.counts_loopback`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RatesSettings {
+    /// Operations of a user: frames that ask for something, and requests.
+    pub operations_per_user_per_s: NonZeroU32,
+    /// Operations of a user at once, after it was quiet.
+    pub operations_per_user_burst: NonZeroU32,
+    /// Operations from an address.
+    pub operations_per_address_per_s: NonZeroU32,
+    /// Operations from an address at once, after it was quiet.
+    pub operations_per_address_burst: NonZeroU32,
+    /// Sessions that a user opens.
+    pub connects_per_user_per_minute: NonZeroU32,
+    /// Sessions opened from an address.
+    pub connects_per_address_per_minute: NonZeroU32,
+    /// Times that a user logs in.
+    pub log_ins_per_user_per_minute: NonZeroU32,
+    /// Log-ins and sign-ups from an address, whether or not they succeed.
+    pub log_ins_per_address_per_minute: NonZeroU32,
+}
+
 /// Users and tokens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -139,6 +166,7 @@ impl Default for Settings {
             admin_listen: None,
             log: LogSettings::default(),
             http: HttpSettings::default(),
+            rates: RatesSettings::default(),
             auth: AuthSettings::default(),
             stop: StopSettings::default(),
         }
@@ -153,6 +181,22 @@ impl Default for HttpSettings {
             connections_max: 100_000,
             connections_per_address_max: 100,
             counts_loopback: false,
+        }
+    }
+}
+
+impl Default for RatesSettings {
+    fn default() -> Self {
+        let usual = RateSettings::default();
+        Self {
+            operations_per_user_per_s: usual.operations_per_user_per_s,
+            operations_per_user_burst: usual.operations_per_user_burst,
+            operations_per_address_per_s: usual.operations_per_address_per_s,
+            operations_per_address_burst: usual.operations_per_address_burst,
+            connects_per_user_per_minute: usual.connects_per_user_per_minute,
+            connects_per_address_per_minute: usual.connects_per_address_per_minute,
+            log_ins_per_user_per_minute: usual.log_ins_per_user_per_minute,
+            log_ins_per_address_per_minute: usual.log_ins_per_address_per_minute,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `http` | errors of one shape, requests without a socket |
 //! | `accounts` | sign-up, log-in, devices, revocation |
 //! | `presence` | who is seen as what and when |
+//! | `rates` | what comes too often |
 //! | `life` | kill, restart, drain, settings, the admin port |
 //!
 //! What a session does it does over every transport: those tests are functions of [`harness::Over`], run once for each by
@@ -51,3 +52,4 @@ mod messages;
 mod people;
 mod polled;
 mod presence;
+mod rates;

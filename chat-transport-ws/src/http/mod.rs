@@ -6,12 +6,14 @@
 //! | `error` | [`ApiError`]: `{code, message, retry_after_ms?}` with its status |
 //! | `bearer` | [`Bearer`]: who asks |
 //! | `body` | [`JsonBody`]: what was sent |
+//! | `client_address` | [`ClientAddress`]: from where |
 //! | `params` | [`PathParams`], [`QueryParams`]: what the address says |
 //! | `channels`, `members`, `messages`, `people`, `op`, `poll`, `connect` | the paths that the engine answers |
 
 mod bearer;
 mod body;
 pub(crate) mod channels;
+mod client_address;
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod members;
@@ -22,6 +24,8 @@ pub(crate) mod people;
 pub(crate) mod poll;
 
 pub use bearer::Bearer;
+pub(crate) use bearer::Uncounted;
 pub use body::JsonBody;
+pub use client_address::ClientAddress;
 pub use error::{ApiError, ApiResult};
 pub use params::{PathParams, QueryParams};

@@ -7,7 +7,7 @@ use chat_core::proto::wire::{Answer, ClientFrame, Format, decode_op, decode_sess
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::{ApiResult, Bearer, QueryParams, body};
+use super::{ApiResult, QueryParams, Uncounted, body};
 use crate::poll::SessionId;
 use crate::state::Transport;
 
@@ -19,7 +19,7 @@ pub(crate) struct Within {
 
 pub(crate) async fn run(
     State(transport): State<Transport>,
-    bearer: Bearer,
+    Uncounted(bearer): Uncounted,
     QueryParams(within): QueryParams<Within>,
     request: Request,
 ) -> ApiResult<Response> {
@@ -28,6 +28,7 @@ pub(crate) async fn run(
         Some(session) => Some(transport.shared.polls.find(session, &bearer.0)?),
         None => None,
     };
+    let count = || transport.shared.rates.operation(&bearer.0.user);
     let frame = body::read(request, engine.limits().frame_bytes_max).await?;
     let decode = match &session {
         Some(_) => decode_session_op,
@@ -38,13 +39,16 @@ pub(crate) async fn run(
             Ok(answered(session.run(op, frame.len()).await?))
         }
         (ClientFrame::Command { op, .. }, None) => {
+            count()?;
             Ok(answered(engine.run(&bearer.caller(), op).await?))
         }
         (ClientFrame::Typing(typing), Some(session)) => {
+            count()?;
             session.typing(typing.channel).await?;
             Ok(nothing())
         }
         (ClientFrame::Typing(typing), None) => {
+            count()?;
             engine.typing(&bearer.caller(), typing.channel).await;
             Ok(nothing())
         }

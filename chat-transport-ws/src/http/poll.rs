@@ -12,7 +12,7 @@ use chat_core::proto::wire::HelloAnswer;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, ApiResult, Bearer, JsonBody, PathParams, QueryParams};
+use super::{ApiError, ApiResult, Bearer, ClientAddress, JsonBody, PathParams, QueryParams};
 use crate::opening::Introduction;
 use crate::poll::{Batch, PollSessions, SessionId, events};
 use crate::state::Transport;
@@ -44,9 +44,13 @@ pub(crate) struct Opened {
 
 pub(crate) async fn open(
     State(transport): State<Transport>,
+    from: ClientAddress,
     bearer: Bearer,
     JsonBody(open): JsonBody<Open>,
 ) -> ApiResult<(StatusCode, Json<Opened>)> {
+    let rates = &transport.shared.rates;
+    rates.connect_from(from.0)?;
+    rates.connect(&bearer.0.user)?;
     let introduction = Introduction::new(open.client, open.heartbeat_ms)?;
     let place = PollSessions::place(&transport.shared, &bearer.0.user)?;
     let (session, hello) = introduction.open(&transport.engine, bearer.0).await?;

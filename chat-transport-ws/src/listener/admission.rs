@@ -35,7 +35,7 @@ pub(super) enum Refused {
 
 /// Keeps a connection counted; goes with the request that upgrades it, so that a WebSocket stays counted.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionGuard(#[expect(dead_code, reason = "held for its drop")] Arc<Permit>);
+pub(crate) struct ConnectionGuard(Arc<Permit>);
 
 #[derive(Debug)]
 struct Permit {
@@ -78,6 +78,13 @@ impl Admission {
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // Nothing panics between two changes that belong together.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionGuard {
+    /// What the connection counts as coming from.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.0.address
     }
 }
 

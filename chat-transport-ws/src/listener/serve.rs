@@ -26,7 +26,7 @@ use tower::ServiceExt;
 
 use super::admission::{Admission, ConnectionGuard, Refused};
 use super::patient::Patient;
-use crate::http::ApiError;
+use crate::http::{ApiError, ClientAddress};
 
 /// Lines in the head of a request.
 const HEADERS_MAX: usize = 64;
@@ -156,7 +156,9 @@ impl Server {
     async fn converse(&self, stream: TcpStream, guard: ConnectionGuard) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(guard.clone());
+            let extensions = request.extensions_mut();
+            extensions.insert(ClientAddress(guard.address()));
+            extensions.insert(guard.clone());
             self.router.clone().oneshot(request)
         });
         let stream = TokioIo::new(Patient::new(stream, self.settings.write_stall_max));

@@ -204,7 +204,10 @@ impl Driver {
             Frame::Command(op, reply) => {
                 self.next_id = self.next_id.wrapping_add(1);
                 self.asking.insert(self.next_id, reply);
-                self.session.submit(self.next_id, *op, request.bytes);
+                match self.shared.rates.operation(self.session.user()) {
+                    Ok(()) => self.session.submit(self.next_id, *op, request.bytes),
+                    Err(rejection) => self.session.turn_away(self.next_id, &op, rejection),
+                }
             }
             Frame::Typing(channel) => self.session.typing(channel),
         }

@@ -1,6 +1,7 @@
 //! A connection with a session: frames in, frames out.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,6 +30,7 @@ pub(super) struct Connection<S> {
     socket: Socket<S>,
     session: Session,
     format: Format,
+    from: Option<IpAddr>,
     shared: Arc<Shared>,
     /// Ids of requests without an answer yet; one that was repeated is in it twice.
     outstanding: Vec<u32>,
@@ -46,12 +48,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         socket: Socket<S>,
         session: Session,
         format: Format,
+        from: Option<IpAddr>,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             socket,
             session,
             format,
+            from,
             shared,
             outstanding: Vec::new(),
             listens_first: false,
@@ -174,11 +178,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match decode_client(self.format, frame) {
             Ok(ClientFrame::Command { id, op }) => {
                 if self.begin(id) {
-                    self.session.submit(id, op, frame.len());
+                    match self.count() {
+                        Ok(()) => self.session.submit(id, op, frame.len()),
+                        Err(rejection) => self.session.turn_away(id, &op, rejection),
+                    }
                 }
             }
             Ok(ClientFrame::Ping) => self.session.pong(),
-            Ok(ClientFrame::Typing(typing)) => self.session.typing(typing.channel),
+            Ok(ClientFrame::Typing(typing)) => {
+                // Volatile, and without an answer: over the limit it is lost.
+                if self.count().is_ok() {
+                    self.session.typing(typing.channel);
+                }
+            }
             Ok(ClientFrame::Hello { id, .. }) => {
                 if self.begin(id) {
                     self.session.refuse(
@@ -195,6 +207,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(DecodeError::Unreadable(_)) => return Some(Ending::Close(CloseCode::BadFrame)),
         }
         None
+    }
+
+    /// Counts an operation of this user from this address.
+    fn count(&self) -> Result<(), Rejection> {
+        let rates = &self.shared.rates;
+        rates.request(self.from)?;
+        rates.operation(self.session.user())
     }
 
     /// Notes a request; refuses it if its id is taken.

@@ -1,5 +1,6 @@
 //! Why a connection ends, and how the peer hears of it.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -30,8 +31,12 @@ impl From<Fault> for Ending {
 }
 
 /// Serves a connection from its upgrade to its end.
-pub(crate) async fn serve<S>(transport: Transport, mut socket: Socket<S>, format: Format)
-where
+pub(crate) async fn serve<S>(
+    transport: Transport,
+    mut socket: Socket<S>,
+    format: Format,
+    from: Option<IpAddr>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let shared = Arc::clone(&transport.shared);
@@ -41,7 +46,7 @@ where
     drop(transport);
     let (socket, ending) = match greeted {
         Ok(session) => {
-            Connection::new(socket, session, format, Arc::clone(&shared))
+            Connection::new(socket, session, format, from, Arc::clone(&shared))
                 .run()
                 .await
         }

@@ -131,6 +131,8 @@ async fn open(transport: &Transport, hello: Hello) -> Result<Opened, (Rejection,
         .authenticate(&hello.token)
         .await
         .map_err(refused)?;
+    let rates = &transport.shared.rates;
+    rates.connect(&identity.user).map_err(refused)?;
     let (session, answer) = introduction
         .open(&transport.engine, identity)
         .await
