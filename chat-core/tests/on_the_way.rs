@@ -1,136 +1,21 @@
 //! What happens to commands and sessions on their way when something breaks, ends or fills up.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chat_core::decorators::{Chaos, ChaosConfig, Decorated, Layer};
+use chat_core::decorators::{Chaos, ChaosConfig};
 use chat_core::memory::{MemoryRouter, MemoryStore};
-use chat_core::ports::{Append, AppendOutcome, MessageStore, PortError, Retry, Router, RouterFeed};
+use chat_core::ports::{MessageStore, Router};
 use chat_core::proto::entry::{MemberRole, MembersChange};
 use chat_core::proto::wire::{Answer, ClientOp, Push, SendMessage, ServerFrame, Target};
 use chat_core::proto::{Body, ChannelId, ClientId, Code, DeviceId, NodeId, Role, Seq, UserId};
 use chat_core::{Caller, Draft, Engine, EngineSettings, NewChannel, Outgoing, Session};
-use tokio::sync::Semaphore;
+
+mod script;
+
+use script::{Script, Step};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// What happens to a call of a port.
-#[derive(Clone, Copy)]
-enum Step {
-    Pass,
-    /// It waits until it is let on.
-    Wait,
-    /// It waits, and is refused then.
-    WaitAndFail,
-    /// It is refused, surely not done.
-    Fail,
-    /// It is done, and nobody is told.
-    LoseAnswer,
-    Panic,
-}
-
-/// A port whose next calls go as planned; those that are not planned pass.
-#[derive(Clone, Default)]
-struct Script {
-    steps: Arc<Mutex<BTreeMap<&'static str, VecDeque<Step>>>>,
-    let_on: Arc<LetOn>,
-}
-
-struct LetOn(Semaphore);
-
-impl Default for LetOn {
-    fn default() -> Self {
-        Self(Semaphore::new(0))
-    }
-}
-
-impl Script {
-    fn plan(&self, op: &'static str, steps: &[Step]) {
-        let mut planned = self.steps.lock().expect("no test panics with it");
-        planned.entry(op).or_default().extend(steps);
-    }
-
-    fn let_on(&self) {
-        self.let_on.0.add_permits(1);
-    }
-
-    async fn wait(&self) {
-        let permit = self.let_on.0.acquire().await;
-        permit.expect("it is never closed").forget();
-    }
-
-    fn next(&self, op: &'static str) -> Step {
-        let mut planned = self.steps.lock().expect("no test panics with it");
-        planned
-            .get_mut(op)
-            .and_then(VecDeque::pop_front)
-            .unwrap_or(Step::Pass)
-    }
-
-    fn store(&self, store: &MemoryStore) -> Arc<dyn MessageStore> {
-        let inner: Arc<dyn MessageStore> = Arc::new(store.clone());
-        Arc::new(Decorated::<dyn MessageStore, _>::with_layer(
-            inner,
-            self.clone(),
-        ))
-    }
-
-    fn router(&self, router: &Arc<dyn Router>) -> Arc<dyn Router> {
-        Arc::new(Decorated::<dyn Router, _>::with_layer(
-            Arc::clone(router),
-            self.clone(),
-        ))
-    }
-}
-
-impl Layer for Script {
-    async fn read<T: Send>(
-        &self,
-        op: &'static str,
-        call: impl Future<Output = std::result::Result<T, PortError>> + Send,
-    ) -> std::result::Result<T, PortError> {
-        self.write(op, call).await
-    }
-
-    async fn write<T: Send>(
-        &self,
-        op: &'static str,
-        call: impl Future<Output = std::result::Result<T, PortError>> + Send,
-    ) -> std::result::Result<T, PortError> {
-        match self.next(op) {
-            Step::Pass => call.await,
-            Step::Wait => {
-                self.wait().await;
-                call.await
-            }
-            Step::WaitAndFail => {
-                self.wait().await;
-                Err(PortError::unavailable(op, Retry::Safe))
-            }
-            Step::Fail => Err(PortError::unavailable(op, Retry::Safe)),
-            Step::LoseAnswer => {
-                call.await?;
-                Err(PortError::unavailable(op, Retry::Unknown))
-            }
-            Step::Panic => panic!("a port with a fault"),
-        }
-    }
-
-    async fn append(
-        &self,
-        op: &'static str,
-        store: &Arc<dyn MessageStore>,
-        append: Append,
-    ) -> std::result::Result<AppendOutcome, PortError> {
-        self.write(op, store.append(append)).await
-    }
-
-    fn feed(&self, feed: RouterFeed) -> RouterFeed {
-        feed
-    }
-}
 
 const APPEND: &str = "messages.append";
 

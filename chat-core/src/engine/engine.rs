@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::beats::Beats;
 use super::builder::EngineBuilder;
 use super::channels::Channels;
+use super::marks::Marks;
 use super::presence::Presence;
 use super::settings::EngineSettings;
 use super::topics::Topics;
@@ -58,6 +59,7 @@ pub(super) struct Inner {
     pub(super) registry: Registry,
     pub(super) topics: Topics,
     pub(super) beats: Beats,
+    pub(super) marks: Marks,
     pub(super) presence: Presence,
     pub(super) watches: Watches,
     /// Every task of the engine; joined by `shutdown`.
@@ -88,6 +90,7 @@ impl Engine {
             registry: Registry::new(),
             topics: Topics::new(),
             beats: Beats::new(silence_max),
+            marks: Marks::default(),
             presence: Presence::new(),
             watches: Watches::new(presence_interval),
             tasks: TaskTracker::new(),

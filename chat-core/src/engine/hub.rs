@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::entry::MembersChange;
-use chat_proto::wire::{EntryPush, GoAwayReason, MarkPush, Push, SharedPush, TypingPush};
+use chat_proto::wire::{EntryPush, GoAwayReason, Push, SharedPush, TypingPush};
 use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, Limits, UserId};
 
 use super::connect::REPLACED_RECONNECT_AFTER_MS;
 use super::engine::{Engine, Inner};
+use super::marks::mark_push;
 use crate::ports::{Envelope, Payload, RouterFeed};
 use crate::session::Delivery;
 
@@ -100,21 +101,8 @@ impl Inner {
                 to,
                 recipients,
             } => {
-                let mark = MarkPush {
-                    channel: *channel,
-                    user: user.clone(),
-                    seq: to.seq,
-                    n: to.n,
-                };
-                self.push_volatile(
-                    recipients,
-                    if *read {
-                        Push::Read(mark)
-                    } else {
-                        Push::Delivered(mark)
-                    },
-                    None,
-                );
+                let push = mark_push(*channel, user, *read, *to);
+                self.push_volatile(recipients, push, None);
             }
             Payload::Typing {
                 channel,

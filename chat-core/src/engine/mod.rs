@@ -18,7 +18,8 @@
 //! | `presence` | who came and who went, told to the bus |
 //! | `watching`, `watches` | who watches whom, and what watchers are told |
 //! | `beats` | one coarse wheel for all heartbeats |
-//! | `reads`, `sync`, `marks` | pages, summaries, read and delivered marks |
+//! | `reads`, `sync` | pages and summaries |
+//! | `marks`, `receipts` | read and delivered marks, raised in bulk; how far everybody is |
 //! | `people` | what a user has beside channels, and who hears when it changes |
 
 mod api;
@@ -42,6 +43,7 @@ mod people;
 mod plan;
 mod presence;
 mod reads;
+mod receipts;
 mod settings;
 mod settle;
 mod slot;

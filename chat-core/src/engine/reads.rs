@@ -39,11 +39,10 @@ impl Engine {
                 .set_prefs(caller, change, origin)
                 .await
                 .map(Answer::Prefs),
-            ClientOp::Edit(_)
-            | ClientOp::Delete(_)
-            | ClientOp::React(_)
-            | ClientOp::Pin(_)
-            | ClientOp::Receipts(_) => Err(not_offered()),
+            ClientOp::Edit(_) | ClientOp::Delete(_) | ClientOp::React(_) | ClientOp::Pin(_) => {
+                Err(not_offered())
+            }
+            ClientOp::Receipts(query) => self.receipts(caller, &query).await.map(Answer::Receipts),
             ClientOp::Watch(watch) => self.watch(caller, watch, origin).await.map(Answer::Watch),
             ClientOp::Unwatch(unwatch) => self
                 .unwatch(caller, &unwatch, origin)

@@ -28,6 +28,10 @@ pub struct EngineSettings {
     pub presence_interval: Duration,
     /// Time that a port has for a call; the engine then goes on as if it had failed, and a write as of unknown outcome.
     pub port_time_max: Duration,
+    /// Rises of marks that wait to be written, or to be told; more are refused as `unavailable`, or not told.
+    pub marks_waiting_max: usize,
+    /// Rises of marks in one bulk write.
+    pub marks_in_write_max: usize,
     /// Members of a group up to which read marks are pushed to the others.
     pub live_receipts_members_max: u64,
     /// Bytes of entries in one envelope to another node; above it the envelope carries the head alone.
@@ -52,6 +56,8 @@ impl Default for EngineSettings {
             watches_per_session_max: 5_000,
             presence_interval: Duration::from_secs(2),
             port_time_max: Duration::from_secs(10),
+            marks_waiting_max: 16_384,
+            marks_in_write_max: 1_000,
             live_receipts_members_max: 20,
             envelope_bytes_max: 8 * 1024,
             since_overlap: Duration::from_secs(60),

@@ -291,7 +291,7 @@ impl InboxTwist for MarksLiftEverybody {
 
 /// Shows others what was read in private.
 #[derive(Default)]
-pub struct ShowsPrivateRises;
+pub(super) struct ShowsPrivateRises;
 
 #[async_trait]
 impl InboxTwist for ShowsPrivateRises {
@@ -309,7 +309,7 @@ impl InboxTwist for ShowsPrivateRises {
 
 /// Keeps a private rise from its user as well.
 #[derive(Default)]
-pub struct DropsPrivateRises;
+pub(super) struct DropsPrivateRises;
 
 #[async_trait]
 impl InboxTwist for DropsPrivateRises {
@@ -325,7 +325,7 @@ impl InboxTwist for DropsPrivateRises {
 
 /// Shows nothing more of somebody who once read on in private.
 #[derive(Default)]
-pub struct HidesForEver {
+pub(super) struct HidesForEver {
     hidden: Mutex<BTreeSet<(ChannelId, UserId)>>,
 }
 

@@ -20,7 +20,7 @@ pub async fn a_private_rise_is_not_shown(opened: Opened) {
     assert_marks(&opened, &writer, &bob, 7, 3).await;
     let other = opened
         .inbox()
-        .marks(writer.channel(), &[alice.clone()])
+        .marks(writer.channel(), std::slice::from_ref(&alice))
         .await;
     assert_eq!(
         other.expect("the store answers")[0].1.read,
