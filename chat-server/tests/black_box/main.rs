@@ -7,6 +7,7 @@
 //! | `hello` | how a connection begins |
 //! | `messages` | 1-on-1 messages, retries, pages, limits |
 //! | `groups` | members and who may what |
+//! | `permissions` | who may what on what, as one table |
 //! | `hostile` | what a client must not send |
 //! | `http` | errors of one shape, requests without a socket |
 //! | `accounts` | sign-up, log-in, devices, revocation |
@@ -50,6 +51,7 @@ mod http;
 mod life;
 mod messages;
 mod people;
+mod permissions;
 mod polled;
 mod presence;
 mod rates;
