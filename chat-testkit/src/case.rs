@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::factory::{Opened, StoreFactory};
 use crate::presence_bus::OpenedPresenceBus;
+use crate::router::OpenedRouter;
 use crate::skip::Skip;
 
 /// A case that has not ended by then hangs.
@@ -32,6 +33,15 @@ pub struct PresenceBusCase {
     pub name: &'static str,
     /// What it does with a freshly opened bus; panics where the contract is broken.
     pub run: fn(OpenedPresenceBus) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// A case of the suite of `Router`, by name.
+#[derive(Clone, Copy)]
+pub struct RouterCase {
+    /// As the contract names it.
+    pub name: &'static str,
+    /// What it does with freshly opened routers; panics where the contract is broken.
+    pub run: fn(OpenedRouter) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Opens stores and runs a case on them; what the tests of a store suite call.

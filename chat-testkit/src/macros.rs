@@ -151,3 +151,17 @@ macro_rules! __presence_bus_table {
         ];
     };
 }
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __router_table {
+    (() $suite:ident: $($case:ident)*) => {
+        /// The cases of the suite, by the names that the contract gives them.
+        pub const CASES: &[$crate::case::RouterCase] = &[
+            $($crate::case::RouterCase {
+                name: stringify!($case),
+                run: |opened| Box::pin($case(opened)),
+            },)*
+        ];
+    };
+}

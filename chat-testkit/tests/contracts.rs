@@ -44,7 +44,8 @@ fn every_sentence_of_presence_bus_is_a_case() {
 #[test]
 fn every_sentence_of_router_is_a_case() {
     let contract = include_str!("../../chat-core/src/ports/router.rs");
-    assert_same(contract, chat_testkit::router::CASES);
+    let cases = chat_testkit::router::CASES.iter();
+    assert_same(contract, &cases.map(|case| case.name).collect::<Vec<_>>());
 }
 
 fn names(cases: &[StoreCase]) -> Vec<&'static str> {

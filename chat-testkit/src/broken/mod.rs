@@ -8,6 +8,7 @@ mod messages;
 mod people;
 pub mod presence;
 mod reads;
+mod routers;
 mod rows;
 mod table;
 mod users;
@@ -34,6 +35,7 @@ pub use reads::{
     LoadsWithoutKeys, MoreForgotten, PagesByMessageId, PagesOffByOne, RangeOffByOne,
     StateBehindTheLog,
 };
+pub use routers::{BROKEN_ROUTERS, BrokenRouter};
 pub use rows::{
     CountsEntriesAsMessages, CountsMentionsTwice, InboxBehindTheLog, LeftSinceIsExclusive,
     MarksFall, MarksLiftEverybody, MarksLostOnReopen, NewMembersHaveAllUnread,

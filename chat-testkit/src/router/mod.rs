@@ -2,6 +2,7 @@
 
 mod cases;
 mod factory;
+mod fleet;
 mod payloads;
 
 pub use cases::{
@@ -10,6 +11,7 @@ pub use cases::{
     envelopes_keep_their_order, joined_topics_are_heard, locate_leaves_out_the_asker,
 };
 pub use factory::{NODES, OpenedRouter, RouterFactory, open};
+pub(crate) use fleet::Fleet;
 
 #[doc(hidden)]
 #[macro_export]
@@ -30,4 +32,4 @@ macro_rules! __router_cases {
     };
 }
 
-crate::__router_cases! { __names }
+crate::__router_cases! { __router_table }
