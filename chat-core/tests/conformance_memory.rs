@@ -18,6 +18,7 @@ mod with_key_search {
     chat_testkit::inbox_store_suite!(MemoryStores::with_key_search());
     chat_testkit::user_store_suite!(MemoryStores::with_key_search());
     chat_testkit::accounts_suite!(MemoryStores::with_key_search());
+    chat_testkit::user_store_model!(MemoryStores::with_key_search());
 }
 
 mod without_key_search {
@@ -30,6 +31,8 @@ mod without_key_search {
 chat_testkit::id_generator_suite!(Snowflakes);
 chat_testkit::presence_bus_suite!(Buses);
 chat_testkit::router_suite!(Routers);
+chat_testkit::presence_bus_model!(Buses);
+chat_testkit::router_model!(Routers);
 
 struct Snowflakes;
 

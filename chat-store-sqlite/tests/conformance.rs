@@ -53,3 +53,4 @@ chat_testkit::message_store_suite!(SqliteFiles);
 chat_testkit::inbox_store_suite!(SqliteFiles);
 chat_testkit::user_store_suite!(SqliteFiles);
 chat_testkit::accounts_suite!(SqliteFiles);
+chat_testkit::user_store_model!(SqliteFiles);

@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`message_store`], [`inbox_store`], [`user_store`], [`accounts`] | one case per sentence of the contract, for stores |
 //! | [`id_generator`], [`presence_bus`], [`router`] | the same for the other ports |
+//! | [`models`] | the ports under random steps, each held to a plain model of what it is |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`engine`] | engines under every interleaving, with chaos at every await |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
@@ -45,6 +46,7 @@ pub mod log_writer;
 mod macros;
 mod memory_stores;
 pub mod message_store;
+pub mod models;
 pub mod names;
 pub mod presence_bus;
 pub mod router;

@@ -60,6 +60,39 @@ macro_rules! router_suite {
     };
 }
 
+/// Holds a `UserStore` to its model under random steps, in a test `user_store_model`; see [`models`](crate::models).
+#[macro_export]
+macro_rules! user_store_model {
+    ($factory:expr) => {
+        #[test]
+        fn user_store_model() {
+            $crate::models::user_store(&$factory);
+        }
+    };
+}
+
+/// Holds a `PresenceBus` to its model under random steps, in a test `presence_bus_model`.
+#[macro_export]
+macro_rules! presence_bus_model {
+    ($factory:expr) => {
+        #[test]
+        fn presence_bus_model() {
+            $crate::models::presence_bus(&$factory);
+        }
+    };
+}
+
+/// Holds a `Router` to its model under random steps, in a test `router_model`.
+#[macro_export]
+macro_rules! router_model {
+    ($factory:expr) => {
+        #[test]
+        fn router_model() {
+            $crate::models::router(&$factory);
+        }
+    };
+}
+
 // The lists of cases stand beside the cases, in macros that hand them to one of those below: to the table that the kit
 // looks up cases in, or to the tests that an adapter mounts. So neither can know of a case that the other lacks.
 
