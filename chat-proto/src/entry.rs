@@ -1,8 +1,9 @@
 //! Entries: what a channel's log holds.
 
-use std::fmt;
+mod read;
+mod seen;
+mod stored;
 
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,6 +12,9 @@ use crate::body::Body;
 use crate::channel::CommandKey;
 use crate::flat::{self, Fields, flat};
 use crate::id::{ChannelId, ClientId, DeviceId, Head, MessageId, Ordinal, Seq, Timestamp, UserId};
+
+pub(crate) use read::{EntryKey, EntryParts};
+pub use stored::StoredKind;
 
 /// One entry of a channel's log. Everything but a message's body never changes once it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,9 @@ pub struct Entry {
     pub from: UserId,
     /// With which device; absent for a system actor.
     pub device: Option<DeviceId>,
+    /// Only `from` may know more than that there is an entry: it went to somebody who blocks them. Stores keep it, the
+    /// wire never shows it; see [`Entry::seen_by`].
+    pub withheld: bool,
     /// What happened.
     pub kind: EntryKind,
 }
@@ -52,6 +59,9 @@ impl Entry {
                 EntryKind::Members(change) => {
                     (change.add.len() + change.remove.len() + change.role.len()) * 96
                 }
+                EntryKind::Edit(edit) => edit.body.as_ref().map_or(0, Body::size_bytes),
+                EntryKind::React(react) => react.emoji.len(),
+                EntryKind::Delete(_) | EntryKind::Pin(_) | EntryKind::Withheld => 0,
                 EntryKind::Meta(_) | EntryKind::Unknown { .. } => 1024,
             }
     }
@@ -60,9 +70,57 @@ impl Entry {
     pub fn as_message(&self) -> Option<&Message> {
         match &self.kind {
             EntryKind::Message(message) => Some(message),
-            EntryKind::Created(_)
+            EntryKind::Edit(_)
+            | EntryKind::Delete(_)
+            | EntryKind::React(_)
+            | EntryKind::Pin(_)
+            | EntryKind::Created(_)
             | EntryKind::Members(_)
             | EntryKind::Meta(_)
+            | EntryKind::Withheld
+            | EntryKind::Unknown { .. } => None,
+        }
+    }
+
+    /// The message that the entry does something to.
+    pub fn target(&self) -> Option<Seq> {
+        match &self.kind {
+            EntryKind::Edit(edit) => Some(edit.target),
+            EntryKind::Delete(delete) => Some(delete.target),
+            EntryKind::React(react) => Some(react.target),
+            EntryKind::Pin(pin) => Some(pin.target),
+            EntryKind::Message(_)
+            | EntryKind::Created(_)
+            | EntryKind::Members(_)
+            | EntryKind::Meta(_)
+            | EntryKind::Withheld
+            | EntryKind::Unknown { .. } => None,
+        }
+    }
+
+    /// The body that the entry leaves its target with: another one, or none for ever. An edit without body is no longer the
+    /// current one and leaves nothing.
+    pub fn sets_body(&self) -> Option<BodySet<'_>> {
+        match &self.kind {
+            EntryKind::Edit(edit) => edit.body.as_ref().map(|body| BodySet {
+                target: edit.target,
+                rev: self.seq,
+                body: Some(body),
+                erases: false,
+            }),
+            EntryKind::Delete(delete) => Some(BodySet {
+                target: delete.target,
+                rev: self.seq,
+                body: None,
+                erases: true,
+            }),
+            EntryKind::Message(_)
+            | EntryKind::React(_)
+            | EntryKind::Pin(_)
+            | EntryKind::Created(_)
+            | EntryKind::Members(_)
+            | EntryKind::Meta(_)
+            | EntryKind::Withheld
             | EntryKind::Unknown { .. } => None,
         }
     }
@@ -74,12 +132,22 @@ impl Entry {
 pub enum EntryKind {
     /// Somebody said something.
     Message(Message),
+    /// A message says something else now.
+    Edit(Edit),
+    /// A message's body was erased for ever.
+    Delete(Delete),
+    /// Somebody set a sign on a message, or took it back.
+    React(React),
+    /// A message was pinned, or is no longer.
+    Pin(Pin),
     /// The channel began; always entry 1, and only entry 1.
     Created(Created),
     /// Members came, went or changed their role.
     Members(MembersChange),
     /// Title, topic or settings changed.
     Meta(MetaChange),
+    /// A stub: the reader may not see what the sender sent. Never in a log; see [`Entry::seen_by`].
+    Withheld,
     /// Written by a newer version: kept, passed on, and no ground for a decision.
     Unknown {
         /// Its name.
@@ -94,9 +162,14 @@ impl EntryKind {
     pub fn name(&self) -> &str {
         match self {
             Self::Message(_) => "message",
+            Self::Edit(_) => "edit",
+            Self::Delete(_) => "delete",
+            Self::React(_) => "react",
+            Self::Pin(_) => "pin",
             Self::Created(_) => "created",
             Self::Members(_) => "members",
             Self::Meta(_) => "meta",
+            Self::Withheld => "withheld",
             Self::Unknown { kind, .. } => kind,
         }
     }
@@ -124,6 +197,59 @@ pub struct Message {
     pub thread: Option<Seq>,
     /// Members whom the message addresses.
     pub mentions: Vec<UserId>,
+}
+
+/// What a message says from this entry on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Edit {
+    /// The message.
+    pub target: Seq,
+    /// Its body, only while this is the current one.
+    #[serde(default)]
+    pub body: Option<Body>,
+}
+
+/// A message's body was erased, here and everywhere it was copied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Delete {
+    /// The message.
+    pub target: Seq,
+}
+
+/// A sign that a user set on a message, or took back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct React {
+    /// The message.
+    pub target: Seq,
+    /// The sign.
+    pub emoji: String,
+    /// Took back.
+    #[serde(default)]
+    pub remove: bool,
+}
+
+/// A message that was pinned, or is no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Pin {
+    /// The message.
+    pub target: Seq,
+    /// Is no longer.
+    #[serde(default)]
+    pub remove: bool,
+}
+
+/// A message's body is a register: what an edit or a deletion does to it. The higher `rev` wins, and nothing comes after
+/// an erasure; so any order of setting ends with the same body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodySet<'a> {
+    /// The message.
+    pub target: Seq,
+    /// The entry that sets it.
+    pub rev: Seq,
+    /// What it says now; none when erased.
+    pub body: Option<&'a Body>,
+    /// For ever.
+    pub erases: bool,
 }
 
 /// A channel's first entry.
@@ -181,6 +307,22 @@ flat!(Message {
     always: client_id;
     present: body, erased, rev, reply_to, thread, mentions;
 });
+flat!(Edit {
+    always: target;
+    present: body;
+});
+flat!(Delete {
+    always: target;
+    present: ;
+});
+flat!(React {
+    always: target, emoji;
+    present: remove;
+});
+flat!(Pin {
+    always: target;
+    present: remove;
+});
 flat!(Created {
     always: channel_type as "type", members, history;
     present: title, data, external_id;
@@ -193,6 +335,20 @@ flat!(MetaChange {
     always: ;
     present: title, topic, avatar, history, post, data;
 });
+
+impl Message {
+    /// Does what an edit or a deletion does to the body.
+    pub fn set_body(&mut self, set: BodySet<'_>) {
+        let is_newer = self.rev.is_none_or(|rev| set.rev > rev);
+        self.rev = self.rev.max(Some(set.rev));
+        if set.erases {
+            self.erased = true;
+            self.body = None;
+        } else if is_newer && !self.erased {
+            self.body = set.body.cloned();
+        }
+    }
+}
 
 impl MetaChange {
     /// Whether nothing would change.
@@ -267,14 +423,6 @@ pub struct Record {
     pub key: Option<CommandKey>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde calls"
-)]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 impl Serialize for Entry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         flat::serialize(self, serializer)
@@ -305,9 +453,14 @@ impl Fields for EntryKind {
     fn count(&self) -> usize {
         match self {
             Self::Message(message) => message.count(),
+            Self::Edit(edit) => edit.count(),
+            Self::Delete(delete) => delete.count(),
+            Self::React(react) => react.count(),
+            Self::Pin(pin) => pin.count(),
             Self::Created(created) => created.count(),
             Self::Members(change) => change.count(),
             Self::Meta(change) => change.count(),
+            Self::Withheld => 0,
             Self::Unknown { fields, .. } => fields.len(),
         }
     }
@@ -315,267 +468,17 @@ impl Fields for EntryKind {
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         match self {
             Self::Message(message) => message.write(map),
+            Self::Edit(edit) => edit.write(map),
+            Self::Delete(delete) => delete.write(map),
+            Self::React(react) => react.write(map),
+            Self::Pin(pin) => pin.write(map),
             Self::Created(created) => created.write(map),
             Self::Members(change) => change.write(map),
             Self::Meta(change) => change.write(map),
+            Self::Withheld => Ok(()),
             Self::Unknown { fields, .. } => fields
                 .iter()
                 .try_for_each(|(name, value)| map.serialize_entry(name, value)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    // By hand: messages, nearly all of the traffic, are read without an intermediate tree.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor)
-    }
-}
-
-struct EntryVisitor;
-
-impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = Entry;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an entry")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-        let mut parts = EntryParts::default();
-        while let Some(key) = map.next_key::<EntryKey>()? {
-            parts.read(key, &mut map)?;
-        }
-        parts.into_entry()
-    }
-}
-
-/// The fields of an entry as they arrive, in any order.
-#[derive(Default)]
-pub(crate) struct EntryParts {
-    seq: Option<Seq>,
-    n: Option<Ordinal>,
-    message: Option<MessageId>,
-    at: Option<Timestamp>,
-    from: Option<UserId>,
-    device: Option<DeviceId>,
-    kind: Option<String>,
-    client_id: Option<ClientId>,
-    body: Option<Body>,
-    fields: Map<String, Value>,
-}
-
-/// The name of a field of an entry.
-pub(crate) enum EntryKey {
-    Seq,
-    N,
-    Message,
-    At,
-    From,
-    Device,
-    Kind,
-    ClientId,
-    Body,
-    Other(String),
-}
-
-impl<'de> Deserialize<'de> for EntryKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(EntryKeyVisitor)
-    }
-}
-
-struct EntryKeyVisitor;
-
-impl Visitor<'_> for EntryKeyVisitor {
-    type Value = EntryKey;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<EntryKey, E> {
-        Ok(match name {
-            "seq" => EntryKey::Seq,
-            "n" => EntryKey::N,
-            "message" => EntryKey::Message,
-            "at" => EntryKey::At,
-            "from" => EntryKey::From,
-            "device" => EntryKey::Device,
-            "kind" => EntryKey::Kind,
-            "client_id" => EntryKey::ClientId,
-            "body" => EntryKey::Body,
-            _ => EntryKey::Other(name.to_owned()),
-        })
-    }
-}
-
-impl EntryParts {
-    /// Reads the value that follows `key`.
-    pub(crate) fn read<'de, A: MapAccess<'de>>(
-        &mut self,
-        key: EntryKey,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        match key {
-            EntryKey::Seq => self.seq = map.next_value()?,
-            EntryKey::N => self.n = map.next_value()?,
-            EntryKey::Message => self.message = map.next_value()?,
-            EntryKey::At => self.at = map.next_value()?,
-            EntryKey::From => self.from = map.next_value()?,
-            EntryKey::Device => self.device = map.next_value()?,
-            EntryKey::Kind => self.kind = map.next_value()?,
-            EntryKey::ClientId => self.client_id = map.next_value()?,
-            EntryKey::Body => self.body = map.next_value()?,
-            EntryKey::Other(name) => {
-                let value = map.next_value::<Value>()?;
-                // Null is the same as absent.
-                if !value.is_null() {
-                    self.fields.insert(name, value);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The entry, once every field has been read.
-    pub(crate) fn into_entry<E: de::Error>(self) -> Result<Entry, E> {
-        let missing = de::Error::missing_field;
-        let kind = self.kind.ok_or_else(|| missing("kind"))?;
-        Ok(Entry {
-            seq: self.seq.ok_or_else(|| missing("seq"))?,
-            n: self.n.ok_or_else(|| missing("n"))?,
-            message: self.message.ok_or_else(|| missing("message"))?,
-            at: self.at.ok_or_else(|| missing("at"))?,
-            from: self.from.ok_or_else(|| missing("from"))?,
-            device: self.device,
-            kind: EntryKind::from_fields(kind, self.client_id, self.body, self.fields)
-                .map_err(de::Error::custom)?,
-        })
-    }
-}
-
-impl EntryKind {
-    /// The kind with this name and these fields; unknown names are kept.
-    ///
-    /// # Errors
-    /// When a known kind lacks a field or has one of another type.
-    fn from_fields(
-        kind: String,
-        client_id: Option<ClientId>,
-        body: Option<Body>,
-        mut fields: Map<String, Value>,
-    ) -> Result<Self, serde_json::Error> {
-        match kind.as_str() {
-            "message" => {
-                let client_id = client_id.ok_or_else(|| de::Error::missing_field("client_id"))?;
-                let extra = MessageExtra::read(fields)?;
-                Ok(Self::Message(extra.into_message(client_id, body)))
-            }
-            "created" => read(fields).map(Self::Created),
-            "members" => read(fields).map(Self::Members),
-            "meta" => read(fields).map(Self::Meta),
-            _ => {
-                if let Some(client_id) = client_id {
-                    fields.insert("client_id".into(), Value::String(client_id.to_string()));
-                }
-                if let Some(body) = body {
-                    fields.insert("body".into(), serde_json::to_value(body)?);
-                }
-                Ok(Self::Unknown { kind, fields })
-            }
-        }
-    }
-
-    /// The kind with this name from the JSON object that a store kept of it; see [`EntryKind::detail`].
-    ///
-    /// # Errors
-    /// When the object is not what [`EntryKind::detail`] wrote for that kind.
-    pub fn from_detail(
-        kind: &str,
-        client_id: Option<ClientId>,
-        body: Option<Body>,
-        detail: &[u8],
-    ) -> Result<Self, serde_json::Error> {
-        let fields = if detail.is_empty() {
-            Map::new()
-        } else {
-            serde_json::from_slice(detail)?
-        };
-        Self::from_fields(kind.to_owned(), client_id, body, fields)
-    }
-
-    /// What a store keeps of the kind beside its name, a message's `client_id` and its body: a JSON object, or
-    /// nothing where there is nothing else.
-    ///
-    /// # Errors
-    /// Never for kinds that were parsed or decided; the type of the serializer.
-    pub fn detail(&self) -> Result<Vec<u8>, serde_json::Error> {
-        match self {
-            Self::Message(message) => {
-                let extra = MessageExtra::of(message);
-                if extra == MessageExtra::default() {
-                    Ok(Vec::new())
-                } else {
-                    serde_json::to_vec(&extra)
-                }
-            }
-            Self::Created(created) => serde_json::to_vec(created),
-            Self::Members(change) => serde_json::to_vec(change),
-            Self::Meta(change) => serde_json::to_vec(change),
-            Self::Unknown { fields, .. } => serde_json::to_vec(fields),
-        }
-    }
-}
-
-fn read<T: de::DeserializeOwned>(fields: Map<String, Value>) -> Result<T, serde_json::Error> {
-    serde_json::from_value(Value::Object(fields))
-}
-
-/// A message without its `client_id` and body.
-#[derive(Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-struct MessageExtra {
-    #[serde(skip_serializing_if = "is_false")]
-    erased: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rev: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thread: Option<Seq>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    mentions: Vec<UserId>,
-}
-
-impl MessageExtra {
-    fn read(fields: Map<String, Value>) -> Result<Self, serde_json::Error> {
-        if fields.is_empty() {
-            Ok(Self::default())
-        } else {
-            read(fields)
-        }
-    }
-
-    fn of(message: &Message) -> Self {
-        Self {
-            erased: message.erased,
-            rev: message.rev,
-            reply_to: message.reply_to,
-            thread: message.thread,
-            mentions: message.mentions.clone(),
-        }
-    }
-
-    fn into_message(self, client_id: ClientId, body: Option<Body>) -> Message {
-        Message {
-            client_id,
-            body,
-            erased: self.erased,
-            rev: self.rev,
-            reply_to: self.reply_to,
-            thread: self.thread,
-            mentions: self.mentions,
         }
     }
 }

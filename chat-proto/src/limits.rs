@@ -33,6 +33,12 @@ pub struct Limits {
     pub sync_cursors_max: usize,
     /// Mentions in a message.
     pub mentions_max: usize,
+    /// Reactions of one user to one message.
+    pub reactions_per_user_max: usize,
+    /// Different emoji on one message.
+    pub reaction_emoji_max: usize,
+    /// Bytes of an emoji.
+    pub emoji_bytes_max: usize,
     /// Attachments in a message.
     pub attachments_max: usize,
     /// Bytes of the opaque `data` on a channel or a message, as JSON.
@@ -82,6 +88,9 @@ impl Default for Limits {
             sync_channels_max: 200,
             sync_cursors_max: 2_000,
             mentions_max: 50,
+            reactions_per_user_max: 8,
+            reaction_emoji_max: 64,
+            emoji_bytes_max: 64,
             attachments_max: 10,
             data_bytes_max: 16 * 1024,
             members_per_entry_max: 1_000,

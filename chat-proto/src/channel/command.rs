@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::body::Body;
-use crate::entry::{ChannelType, History, MembersChange, MetaChange};
+use crate::entry::{ChannelType, Delete, History, MembersChange, MetaChange, Pin, React};
 use crate::id::{ChannelId, ClientId, DeviceId, Seq, UserId};
 
 /// A wish of one user for one channel.
@@ -32,6 +32,14 @@ pub enum Action {
     Create(NewChannel),
     /// Say something.
     Send(NewMessage),
+    /// Have a message say something else.
+    Edit(NewBody),
+    /// Erase a message's body.
+    Delete(Delete),
+    /// Set a sign on a message, or take it back.
+    React(React),
+    /// Pin a message, or no longer.
+    Pin(Pin),
     /// Add, remove or change members.
     Members(MembersChange),
     /// Change title, topic or settings.
@@ -72,6 +80,15 @@ pub struct NewMessage {
     pub mentions: Vec<UserId>,
 }
 
+/// A message that shall say something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewBody {
+    /// The message.
+    pub target: Seq,
+    /// What it shall say.
+    pub body: Body,
+}
+
 /// The name under which a retry of a command finds the first result, with a hash that tells a retry from a misuse.
 /// Unique per channel and sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +126,19 @@ impl ContentHash {
     }
 }
 
+impl Action {
+    /// The message that it does something to.
+    pub fn target(&self) -> Option<Seq> {
+        match self {
+            Self::Edit(edit) => Some(edit.target),
+            Self::Delete(delete) => Some(delete.target),
+            Self::React(react) => Some(react.target),
+            Self::Pin(pin) => Some(pin.target),
+            Self::Create(_) | Self::Send(_) | Self::Members(_) | Self::Meta(_) => None,
+        }
+    }
+}
+
 impl NewMessage {
     /// A message to a channel that exists, which answers nothing and addresses nobody in particular.
     pub fn new(body: Body) -> Self {
@@ -128,7 +158,13 @@ impl CommandKey {
     pub fn of(client_id: Option<ClientId>, action: &Action) -> Option<Self> {
         let named = match action {
             Action::Create(channel) => channel.external_id.as_deref().map(ChannelId::external),
-            Action::Send(_) | Action::Members(_) | Action::Meta(_) => None,
+            Action::Send(_)
+            | Action::Edit(_)
+            | Action::Delete(_)
+            | Action::React(_)
+            | Action::Pin(_)
+            | Action::Members(_)
+            | Action::Meta(_) => None,
         };
         let client_id = named.map_or(client_id, |id| Some(ClientId::from_uuid(id.as_uuid())))?;
         Some(Self {

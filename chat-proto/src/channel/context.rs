@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command::{Action, Command, NewMessage};
+use super::command::{Action, Command, NewBody, NewMessage};
 use super::roster::Member;
 use super::state::ChannelState;
-use crate::entry::{MembersChange, Role};
+use super::target::Target;
+use crate::entry::{ChannelType, Delete, MembersChange, Pin, React, Role};
 use crate::id::{Seq, UserId};
 use crate::limits::Limits;
 
@@ -19,8 +20,10 @@ pub struct Context<'a> {
     pub memberships: BTreeMap<UserId, Option<Member>>,
     /// Whom [`successor`](super::successor) chooses, where the state does not know all members.
     pub successor: Option<UserId>,
-    /// Of each target whether it is a message.
-    pub targets: BTreeMap<Seq, bool>,
+    /// What each target is to the caller now; none for an entry that is no message.
+    pub targets: BTreeMap<Seq, Option<Target>>,
+    /// How the other user of a direct channel takes messages of the caller.
+    pub relation: Option<Relation>,
     /// Those of the people asked for who do not exist.
     pub strangers: BTreeSet<UserId>,
 }
@@ -33,9 +36,19 @@ impl<'a> Context<'a> {
             memberships: BTreeMap::new(),
             successor: None,
             targets: BTreeMap::new(),
+            relation: None,
             strangers: BTreeSet::new(),
         }
     }
+}
+
+/// How a user takes direct messages of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relation {
+    /// They block the sender, who must not learn of it.
+    pub blocks: bool,
+    /// They take direct messages of their contacts only, and the sender is none.
+    pub refuses: bool,
 }
 
 /// What must be looked up before a command is decided against a state. Nothing for a plain message to a channel
@@ -47,8 +60,10 @@ pub struct Needs {
     /// Whether the successor is needed, chosen among the members without those whom the command removes:
     /// goes to [`Context::successor`].
     pub successor: bool,
-    /// Which entries' kinds: go to [`Context::targets`]. All lie at or below the state's head.
+    /// Which entries are targets: go to [`Context::targets`]. All lie at or below the state's head.
     pub targets: BTreeSet<Seq>,
+    /// Whose relation to the caller: goes to [`Context::relation`].
+    pub relation: Option<UserId>,
     /// Of whom it must be known that they exist: the others go to [`Context::strangers`].
     pub people: BTreeSet<UserId>,
 }
@@ -59,6 +74,7 @@ impl Needs {
         self.members.is_empty()
             && !self.successor
             && self.targets.is_empty()
+            && self.relation.is_none()
             && self.people.is_empty()
     }
 }
@@ -74,6 +90,10 @@ pub fn needs(state: &ChannelState, command: &Command) -> Needs {
             }
         }
         Action::Send(message) => needs.of_message(state, command, message),
+        Action::Edit(NewBody { target, .. })
+        | Action::Delete(Delete { target })
+        | Action::React(React { target, .. })
+        | Action::Pin(Pin { target, .. }) => needs.of_target(state, command, *target),
         Action::Members(change) => needs.of_members(state, command, change),
         Action::Meta(_) => needs.membership(state, command),
     }
@@ -83,13 +103,17 @@ pub fn needs(state: &ChannelState, command: &Command) -> Needs {
 impl Needs {
     fn of_message(&mut self, state: &ChannelState, command: &Command, message: &NewMessage) {
         if state.meta().is_none() {
-            let other = message.direct_to.iter().filter(|to| **to != command.from);
+            let other = message.direct_to.iter().find(|to| **to != command.from);
             self.people.extend(other.cloned());
+            self.relation = other.filter(|_| !command.system).cloned();
             return;
+        }
+        if !command.system {
+            self.relation = peer(state, &command.from).cloned();
         }
         let targets = [message.reply_to, message.thread].into_iter().flatten();
         self.targets
-            .extend(targets.filter(|seq| (Seq(1)..=state.head().seq).contains(seq)));
+            .extend(targets.filter(|seq| is_in_log(state, *seq)));
         if state.roster().is_some() {
             return;
         }
@@ -97,6 +121,16 @@ impl Needs {
         if message.reply_to.or(message.thread).is_none() {
             self.membership(state, command);
         } else if !command.system {
+            // Also of an owner: from where they see the log is not in the fold.
+            self.members.insert(command.from.clone());
+        }
+    }
+
+    fn of_target(&mut self, state: &ChannelState, command: &Command, target: Seq) {
+        if is_in_log(state, target) {
+            self.targets.insert(target);
+        }
+        if state.meta().is_some() && state.roster().is_none() && !command.system {
             // Also of an owner: from where they see the log is not in the fold.
             self.members.insert(command.from.clone());
         }
@@ -134,6 +168,17 @@ impl Needs {
             self.members.insert(command.from.clone());
         }
     }
+}
+
+fn is_in_log(state: &ChannelState, seq: Seq) -> bool {
+    (Seq(1)..=state.head().seq).contains(&seq)
+}
+
+/// The other user of a direct channel.
+pub(super) fn peer<'a>(state: &'a ChannelState, user: &UserId) -> Option<&'a UserId> {
+    let is_direct = state.meta()?.channel_type == ChannelType::Direct;
+    let members = state.roster().filter(|_| is_direct)?;
+    members.keys().find(|member| *member != user)
 }
 
 /// The owners, of whom the fold always knows.

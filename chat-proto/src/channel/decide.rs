@@ -4,14 +4,16 @@ mod create;
 mod members;
 mod meta;
 mod send;
+mod target;
 
 use super::command::{Action, Command, CommandKey};
 use super::context::Context;
 use super::may::{Operation, may};
 use super::roster::Member;
 use super::state::{ChannelState, Meta};
+use super::target::Target;
 use crate::entry::{EntryKind, Role};
-use crate::id::UserId;
+use crate::id::{Seq, UserId};
 use crate::rejection::Rejection;
 
 /// What follows from a command that may happen.
@@ -30,11 +32,17 @@ pub struct Draft {
     pub kind: EntryKind,
     /// The command's key, on the one entry that a retry must find.
     pub key: Option<CommandKey>,
+    /// As [`Entry::withheld`](crate::entry::Entry::withheld).
+    pub withheld: bool,
 }
 
 impl Decision {
     fn one(kind: EntryKind, key: Option<CommandKey>) -> Self {
-        Self::Record(vec![Draft { kind, key }])
+        Self::Record(vec![Draft {
+            kind,
+            key,
+            withheld: false,
+        }])
     }
 }
 
@@ -65,6 +73,10 @@ pub fn decide(
     match &command.action {
         Action::Create(channel) => case.create(channel),
         Action::Send(message) => case.send(message),
+        Action::Edit(edit) => case.edit(edit),
+        Action::Delete(delete) => case.delete(*delete),
+        Action::React(react) => case.react(react),
+        Action::Pin(pin) => case.pin(*pin),
         Action::Members(change) => case.change_members(change),
         Action::Meta(change) => case.change_meta(change),
     }
@@ -134,6 +146,29 @@ impl<'a> Case<'a> {
                 "a membership that the decision depends on was not read; try again",
             )
         })
+    }
+
+    /// The first entry that the caller may see.
+    fn visible_from(&self, actor: Actor) -> Result<Seq, Rejection> {
+        Ok(match actor {
+            Actor::System => Seq(1),
+            Actor::Member(_) => self
+                .member(&self.command.from)?
+                .map_or(Seq(u64::MAX), |member| member.visible_from),
+        })
+    }
+
+    /// A message of the channel that the caller can see; what they cannot see is as if it were not there.
+    fn target(&self, actor: Actor, seq: Seq) -> Result<Option<&Target>, Rejection> {
+        let in_sight = self.visible_from(actor)?.max(Seq(1))..=self.state.head().seq;
+        if !in_sight.contains(&seq) {
+            return Ok(None);
+        }
+        let target = self.context.targets.get(&seq).ok_or_else(|| {
+            Rejection::unavailable("the message that this refers to was not read; try again")
+        })?;
+        let is_seen = |target: &&Target| !target.withheld || target.from == self.command.from;
+        Ok(target.as_ref().filter(is_seen))
     }
 
     fn require_existing(&self, user: &UserId) -> Result<(), Rejection> {

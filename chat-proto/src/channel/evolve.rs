@@ -25,7 +25,14 @@ pub fn evolve(state: &mut ChannelState, entry: &Entry, key: Option<&CommandKey>)
         }
         EntryKind::Meta(change) => state.change_meta(change),
         EntryKind::Unknown { .. } => state.meet_unknown(),
-        EntryKind::Message(_) | EntryKind::Members(_) => {}
+        // Bodies and what hangs on messages are the stores'.
+        EntryKind::Message(_)
+        | EntryKind::Members(_)
+        | EntryKind::Edit(_)
+        | EntryKind::Delete(_)
+        | EntryKind::React(_)
+        | EntryKind::Pin(_)
+        | EntryKind::Withheld => {}
     }
     state.change_members(&changes);
     state.advance(entry, key);

@@ -10,6 +10,14 @@ pub enum Operation {
     Read,
     /// Send a message.
     Send,
+    /// Set a sign on a message.
+    React,
+    /// Edit or delete one's own message.
+    ChangeOwn,
+    /// Delete another's message.
+    DeleteOthers,
+    /// Pin a message.
+    Pin,
     /// Change title, topic, avatar or settings.
     ChangeMeta,
     /// Add somebody with this role.
@@ -26,8 +34,13 @@ pub enum Operation {
 pub fn may(role: Role, channel_type: ChannelType, post: Posting, operation: Operation) -> bool {
     match channel_type {
         ChannelType::Direct => match operation {
-            Operation::Read | Operation::Send => true,
-            Operation::ChangeMeta
+            Operation::Read
+            | Operation::Send
+            | Operation::React
+            | Operation::ChangeOwn
+            | Operation::Pin => true,
+            Operation::DeleteOthers
+            | Operation::ChangeMeta
             | Operation::Add(_)
             | Operation::Remove(_)
             | Operation::Leave
@@ -39,12 +52,12 @@ pub fn may(role: Role, channel_type: ChannelType, post: Posting, operation: Oper
 
 fn may_in_group(role: Role, post: Posting, operation: Operation) -> bool {
     match operation {
-        Operation::Read | Operation::Leave => true,
+        Operation::Read | Operation::React | Operation::ChangeOwn | Operation::Leave => true,
         Operation::Send => match post {
             Posting::All => true,
             Posting::Admins => role >= Role::Admin,
         },
-        Operation::ChangeMeta => role >= Role::Admin,
+        Operation::DeleteOthers | Operation::Pin | Operation::ChangeMeta => role >= Role::Admin,
         // An admin's reach ends below admin: nobody makes or removes their equal but an owner.
         Operation::Add(other) | Operation::Remove(other) => match role {
             Role::Owner => true,
@@ -58,13 +71,20 @@ fn may_in_group(role: Role, post: Posting, operation: Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Operation::{Add, ChangeMeta, ChangeRoles, Leave, Read, Remove, Send};
+    use Operation::{
+        Add, ChangeMeta, ChangeOwn, ChangeRoles, DeleteOthers, Leave, Pin, React, Read, Remove,
+        Send,
+    };
     use Role::{Admin, Guest, Member, Owner};
 
     /// Owner, admin, member, guest; then either side of a direct channel. `p` = unless only admins post.
-    const TABLE: [(Operation, &str); 13] = [
+    const TABLE: [(Operation, &str); 17] = [
         (Read, "yyyyy"),
         (Send, "yyppy"),
+        (React, "yyyyy"),
+        (ChangeOwn, "yyyyy"),
+        (DeleteOthers, "yynnn"),
+        (Pin, "yynny"),
         (ChangeMeta, "yynnn"),
         (Add(Owner), "ynnnn"),
         (Add(Admin), "ynnnn"),

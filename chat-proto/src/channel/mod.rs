@@ -6,7 +6,8 @@
 //! | what can be wished | [`Command`], [`Action`] |
 //! | who may what | [`may`] |
 //! | what is known of a channel | [`ChannelState`], [`Snapshot`] |
-//! | what must be looked up before deciding | [`needs`], [`Context`] |
+//! | what must be looked up before deciding | [`needs`], [`Context`], [`Target`], [`Relation`] |
+//! | what a page of history shows beside a message | [`Annotations`] |
 //! | what a store writes beside the log | [`member_changes`], [`mark_after_own_message`] |
 //!
 //! ```
@@ -41,11 +42,12 @@ mod roster;
 mod snapshot;
 mod stamp;
 mod state;
+mod target;
 mod unread;
 mod views;
 
-pub use command::{Action, Command, CommandKey, ContentHash, NewChannel, NewMessage};
-pub use context::{Context, Needs, needs};
+pub use command::{Action, Command, CommandKey, ContentHash, NewBody, NewChannel, NewMessage};
+pub use context::{Context, Needs, Relation, needs};
 pub use decide::{Decision, Draft, decide};
 pub use evolve::evolve;
 pub use may::{Operation, may};
@@ -54,5 +56,6 @@ pub use roster::{Member, successor};
 pub use snapshot::Snapshot;
 pub use stamp::stamp;
 pub use state::{ChannelState, Meta};
+pub use target::{Annotations, Target};
 pub use unread::{mark_after_own_message, unread};
 pub use views::{MemberChange, member_changes};

@@ -35,6 +35,7 @@ pub fn stamp(
                 at,
                 from: command.from.clone(),
                 device: command.device,
+                withheld: draft.withheld,
                 kind: draft.kind,
             },
             key: draft.key,

@@ -84,7 +84,12 @@ pub fn member_changes(before: &ChannelState, entry: &Entry) -> Vec<MemberChange>
         EntryKind::Members(change) => members_changed(before, entry.seq, change),
         EntryKind::Created(_)
         | EntryKind::Message(_)
+        | EntryKind::Edit(_)
+        | EntryKind::Delete(_)
+        | EntryKind::React(_)
+        | EntryKind::Pin(_)
         | EntryKind::Meta(_)
+        | EntryKind::Withheld
         | EntryKind::Unknown { .. } => Vec::new(),
     }
 }

@@ -1,7 +1,9 @@
 //! Logs that no rule would have let happen: whoever wrote them, they are read like any other.
 
-use chat_proto::channel::{Context, decide, evolve, member_changes, needs};
-use chat_proto::entry::{Created, MemberRole, MembersChange, Message, MetaChange};
+use chat_proto::channel::{Context, Relation, decide, evolve, member_changes, needs};
+use chat_proto::entry::{
+    Created, Delete, Edit, MemberRole, MembersChange, Message, MetaChange, Pin, React,
+};
 use chat_proto::{
     ChannelId, ChannelState, ChannelType, Code, Command, Entry, EntryKind, History, Limits,
     MessageId, Ordinal, Posting, Role, Seq, Timestamp,
@@ -9,7 +11,7 @@ use chat_proto::{
 use proptest::prelude::*;
 use serde_json::Map;
 
-use crate::world::{add, client_id, device, remove, say, set_role, user};
+use crate::world::{add, client_id, delete, device, edit, pin, react, remove, say, set_role, user};
 
 fn members(max: usize) -> impl Strategy<Value = Vec<MemberRole>> {
     let role = prop::sample::select(vec![Role::Guest, Role::Member, Role::Admin, Role::Owner]);
@@ -51,6 +53,15 @@ fn kind() -> impl Strategy<Value = EntryKind> {
             thread: None,
             mentions: vec![user(1), user(1)],
         })),
+        1 => any::<u64>().prop_map(|target| EntryKind::Edit(Edit { target: Seq(target), body: None })),
+        1 => any::<u64>().prop_map(|target| EntryKind::Delete(Delete { target: Seq(target) })),
+        1 => any::<u64>().prop_map(|target| EntryKind::React(React {
+            target: Seq(target),
+            emoji: String::new(),
+            remove: true,
+        })),
+        1 => any::<u64>().prop_map(|target| EntryKind::Pin(Pin { target: Seq(target), remove: true })),
+        1 => Just(EntryKind::Withheld),
         1 => Just(EntryKind::Unknown { kind: "later".into(), fields: Map::new() }),
     ]
 }
@@ -74,6 +85,7 @@ fn log() -> impl Strategy<Value = Vec<Entry>> {
                 at: Timestamp(at),
                 from: user(from),
                 device: None,
+                withheld: seq.0 % 5 == 0,
                 kind,
             });
         entries.collect()
@@ -124,13 +136,15 @@ proptest! {
         let state = fold(empty(), &log);
         let limits = Limits::default();
         let actions = [say("x"), remove([from, 1]), add([crate::world::role(3, Role::Owner)]),
-            set_role(4, Role::Guest)];
+            set_role(4, Role::Guest), edit(3, "x"), delete(3), react(3, "+", false), pin(3, true)];
         for action in actions {
             let mut command = Command::of_device(user(from), device(), Some(client_id(1)), action);
             command.system = system;
             let asked = needs(&state, &command);
             let context = Context {
                 memberships: asked.members.into_iter().map(|user| (user, None)).collect(),
+                targets: asked.targets.into_iter().map(|seq| (seq, None)).collect(),
+                relation: asked.relation.map(|_| Relation::default()),
                 ..Context::new(&limits)
             };
             let outcome = decide(&state, &command, &context);
@@ -150,6 +164,7 @@ fn only_the_first_entry_begins_a_channel() {
         at: Timestamp(seq),
         from: user(0),
         device: None,
+        withheld: false,
         kind: EntryKind::Created(Created {
             channel_type: ChannelType::Group,
             title: Some(format!("begun at {seq}")),

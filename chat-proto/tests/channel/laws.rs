@@ -9,7 +9,7 @@ use chat_proto::{
 };
 use proptest::prelude::*;
 
-use crate::world::{World, add, group, remove, say, set_role, user};
+use crate::world::{World, add, delete, edit, group, pin, react, remove, say, set_role, user};
 
 const USERS: usize = 130;
 
@@ -40,6 +40,7 @@ fn action(from: usize) -> impl Strategy<Value = Action> {
     let range = (0..USERS, 1..60usize);
     prop_oneof![
         6 => message(),
+        3 => on_message(),
         2 => Just(remove([from])),
         2 => (range.clone(), role()).prop_map(|((first, length), role)| {
             add((first..(first + length).min(USERS)).map(|number| crate::world::role(number, role)))
@@ -49,6 +50,17 @@ fn action(from: usize) -> impl Strategy<Value = Action> {
         2 => members().prop_map(Action::Members),
         2 => meta().prop_map(Action::Meta),
         1 => Just(Action::Create(group(3, History::All))),
+    ]
+}
+
+fn on_message() -> impl Strategy<Value = Action> {
+    let target = || 0..30u64;
+    prop_oneof![
+        target().prop_map(|target| edit(target, "y")),
+        target().prop_map(delete),
+        (target(), "[ab]", any::<bool>())
+            .prop_map(|(target, emoji, remove)| react(target, &emoji, remove)),
+        (target(), any::<bool>()).prop_map(|(target, remove)| pin(target, remove)),
     ]
 }
 
@@ -151,6 +163,10 @@ fn means_something(
             named > 0 && people.filter(|user| changed(user)).count() == named
         }
         EntryKind::Meta(_) => world.state.meta() != before.meta(),
+        // Of bodies and of what hangs on messages the fold keeps nothing.
+        EntryKind::Edit(_) | EntryKind::Delete(_) | EntryKind::React(_) | EntryKind::Pin(_) => {
+            world.state.head().n == before.head().n
+        }
         kind => panic!("no step records {kind:?}"),
     }
 }

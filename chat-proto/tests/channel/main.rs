@@ -4,4 +4,5 @@ mod hostile;
 mod keys;
 mod laws;
 mod rules;
+mod targets;
 mod world;

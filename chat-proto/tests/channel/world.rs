@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chat_proto::channel::{
-    Action, Context, Decision, Member, MemberChange, NewChannel, NewMessage, decide, evolve,
-    member_changes, needs, stamp, successor,
+    Action, Context, Decision, Member, MemberChange, NewBody, NewChannel, NewMessage, Relation,
+    Target, decide, evolve, member_changes, needs, stamp, successor,
 };
-use chat_proto::entry::{MemberRole, MembersChange};
+use chat_proto::entry::{Delete, MemberRole, MembersChange, Pin, React};
 use chat_proto::{
     Body, ChannelId, ChannelState, ChannelType, ClientId, Command, DeviceId, EntryKind, Head,
     History, Limits, MessageId, Record, Rejection, Role, Seq, Timestamp, UserId,
@@ -68,11 +68,41 @@ pub(crate) fn set_role(number: usize, to: Role) -> Action {
     })
 }
 
+pub(crate) fn edit(target: u64, text: &str) -> Action {
+    Action::Edit(NewBody {
+        target: Seq(target),
+        body: Body::text(text),
+    })
+}
+
+pub(crate) fn delete(target: u64) -> Action {
+    Action::Delete(Delete {
+        target: Seq(target),
+    })
+}
+
+pub(crate) fn react(target: u64, emoji: &str, remove: bool) -> Action {
+    Action::React(React {
+        target: Seq(target),
+        emoji: emoji.to_owned(),
+        remove,
+    })
+}
+
+pub(crate) fn pin(target: u64, remove: bool) -> Action {
+    Action::Pin(Pin {
+        target: Seq(target),
+        remove,
+    })
+}
+
 /// A log, its fold, and the member rows that a store keeps by the views.
 pub(crate) struct World {
     pub(crate) state: ChannelState,
     pub(crate) log: Vec<Record>,
     pub(crate) rows: BTreeMap<UserId, Member>,
+    /// How the other user of a direct channel takes messages now.
+    pub(crate) relation: Relation,
     limits: Limits,
     commands: u64,
 }
@@ -83,6 +113,7 @@ impl World {
             state: ChannelState::empty(channel),
             log: Vec::new(),
             rows: BTreeMap::new(),
+            relation: Relation::default(),
             limits: Limits::default(),
             commands: 0,
         }
@@ -159,8 +190,9 @@ impl World {
             targets: needs
                 .targets
                 .iter()
-                .map(|seq| (*seq, self.entry_is_message(*seq)))
+                .map(|seq| (*seq, self.target(*seq, &command.from)))
                 .collect(),
+            relation: needs.relation.map(|_| self.relation),
             ..Context::new(&self.limits)
         };
         decide(&self.state, command, &context)
@@ -178,9 +210,13 @@ impl World {
         &self.log.last().expect("a log that began").entry.kind
     }
 
-    fn entry_is_message(&self, seq: Seq) -> bool {
+    fn target(&self, seq: Seq, caller: &UserId) -> Option<Target> {
         let place = usize::try_from(seq.0).expect("a short log") - 1;
-        self.log[place].entry.kind.is_message()
+        let mut target = Target::of(&self.log[place].entry)?;
+        for later in &self.log[place + 1..] {
+            target.apply(seq, &later.entry, caller);
+        }
+        Some(target)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{Actor, Case, Decision, Draft};
 use crate::channel::command::NewMessage;
+use crate::channel::context::{Relation, peer};
 use crate::channel::may::Operation;
 use crate::entry::{EntryKind, Message};
-use crate::id::{Seq, UserId};
+use crate::id::UserId;
 use crate::rejection::Rejection;
 
 impl Case<'_> {
@@ -20,9 +21,10 @@ impl Case<'_> {
         )?;
         self.check_message(message)?;
         self.check_targets(actor, message)?;
+        let relation = self.relation(peer(self.state, &self.command.from))?;
         let mentions = self.mentioned(message, |user| Ok(self.role(user)?.is_some()))?;
-        self.record(message, mentions)
-            .map(|draft| Decision::Record(vec![draft]))
+        let draft = self.record(message, mentions, relation)?;
+        Ok(Decision::Record(vec![draft]))
     }
 
     /// The direct channel begins with its first message; the key is the message's, for a retry is answered with it.
@@ -36,15 +38,17 @@ impl Case<'_> {
         if message.reply_to.or(message.thread).is_some() {
             return Err(no_such_target());
         }
+        let relation = self.relation(Some(to))?;
         let mentions =
             self.mentioned(message, |user| Ok(user == to || *user == self.command.from))?;
         let first = Draft {
             kind: EntryKind::Created(created),
             key: None,
+            withheld: relation.blocks,
         };
         Ok(Decision::Record(vec![
             first,
-            self.record(message, mentions)?,
+            self.record(message, mentions, relation)?,
         ]))
     }
 
@@ -59,33 +63,28 @@ impl Case<'_> {
         message.body.check(limits)
     }
 
-    /// What a message answers, or whose thread it is in, must be a message that its sender can see. What they
-    /// cannot see answers as if it were not there.
+    /// What a message answers, or whose thread it is in, must be a message that its sender can see.
     fn check_targets(&self, actor: Actor, message: &NewMessage) -> Result<(), Rejection> {
-        if message.reply_to.or(message.thread).is_none() {
-            return Ok(());
-        }
-        let visible_from = match actor {
-            Actor::System => Seq(1),
-            Actor::Member(_) => self
-                .member(&self.command.from)?
-                .map_or(Seq(u64::MAX), |member| member.visible_from),
-        };
-        for target in [message.reply_to, message.thread].into_iter().flatten() {
-            if target < visible_from || target == Seq(0) || target > self.state.head().seq {
-                return Err(no_such_target());
-            }
-            match self.context.targets.get(&target) {
-                Some(true) => {}
-                Some(false) => return Err(no_such_target()),
-                None => {
-                    return Err(Rejection::unavailable(
-                        "the message that this one refers to was not read; try again",
-                    ));
-                }
-            }
+        for seq in [message.reply_to, message.thread].into_iter().flatten() {
+            self.target(actor, seq)?.ok_or_else(no_such_target)?;
         }
         Ok(())
+    }
+
+    /// Whether the message will be withheld from the other user of a direct channel.
+    fn relation(&self, to: Option<&UserId>) -> Result<Relation, Rejection> {
+        if self.command.system || to.is_none_or(|to| *to == self.command.from) {
+            return Ok(Relation::default());
+        }
+        let relation = self.context.relation.ok_or_else(|| {
+            Rejection::unavailable("whether the other user takes messages was not read; try again")
+        })?;
+        if relation.refuses {
+            return Err(Rejection::forbidden(
+                "this user takes direct messages of contacts only; ask to be one",
+            ));
+        }
+        Ok(relation)
     }
 
     /// Those mentioned who are members, each once, as first named. The others are dropped without a word: a sender
@@ -104,7 +103,12 @@ impl Case<'_> {
         Ok(mentions)
     }
 
-    fn record(&self, message: &NewMessage, mentions: Vec<UserId>) -> Result<Draft, Rejection> {
+    fn record(
+        &self,
+        message: &NewMessage,
+        mentions: Vec<UserId>,
+        relation: Relation,
+    ) -> Result<Draft, Rejection> {
         let key = self
             .command
             .key
@@ -120,6 +124,7 @@ impl Case<'_> {
                 mentions,
             }),
             key: Some(key),
+            withheld: relation.blocks,
         })
     }
 }

@@ -261,6 +261,7 @@ impl SyncMachine {
             at: answer.at,
             from: self.user.clone()?,
             device: self.device,
+            withheld: false,
             kind: EntryKind::Message(Message {
                 client_id: message.client_id,
                 body: Some(message.body),
