@@ -21,11 +21,11 @@ mod with_key_search {
     chat_testkit::user_store_model!(MemoryStores::with_key_search());
 }
 
-mod without_key_search {
+mod key_value {
     use super::*;
 
-    chat_testkit::message_store_suite!(MemoryStores::without_key_search());
-    chat_testkit::inbox_store_suite!(MemoryStores::without_key_search());
+    chat_testkit::message_store_suite!(MemoryStores::key_value());
+    chat_testkit::inbox_store_suite!(MemoryStores::key_value());
 }
 
 chat_testkit::id_generator_suite!(Snowflakes);

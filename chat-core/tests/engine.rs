@@ -27,7 +27,7 @@ fn client_id(number: u128) -> ClientId {
 
 fn engines() -> [Engine; 2] {
     // Once the append searches keys, once the engine must.
-    [MemoryStore::new(), MemoryStore::without_key_search()].map(|store| {
+    [MemoryStore::new(), MemoryStore::key_value()].map(|store| {
         Engine::builder()
             .messages(store.clone())
             .users(store)

@@ -8,7 +8,7 @@ use chat_testkit::engine::{Ports, Scenario, seeds};
 const SEEDS: u64 = 20;
 
 fn stores() -> [fn() -> MemoryStore; 2] {
-    [MemoryStore::new, MemoryStore::without_key_search]
+    [MemoryStore::new, MemoryStore::key_value]
 }
 
 fn hold(scenario: Scenario) {

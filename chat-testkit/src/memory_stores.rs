@@ -26,7 +26,7 @@ impl MemoryStores {
     }
 
     /// Stores whose appends look at no key.
-    pub fn without_key_search() -> Self {
+    pub fn key_value() -> Self {
         Self {
             with_key_search: false,
         }
@@ -41,7 +41,7 @@ impl MemoryStores {
         let store = if self.with_key_search {
             MemoryStore::new()
         } else {
-            MemoryStore::without_key_search()
+            MemoryStore::key_value()
         };
         Kept(Arc::new(store))
     }

@@ -8,12 +8,13 @@ use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
 
 use super::{Decorated, Layer};
 use crate::ports::{
-    Account, Accounts, Append, AppendOutcome, Device, DeviceSeen, EntriesPage, EntriesQuery,
-    FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeptStatus, KeyQuery, LeftChannel,
-    Loaded, Mark, MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
-    MessagesQuery, NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery, PortError,
-    PrefsWrite, Profile, ProfileWrite, RelationWrite, StoreCapabilities, TokenHash, TokenOwner,
-    UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
+    Account, Accounts, Append, AppendOutcome, BodyNote, Device, DeviceSeen, EntriesPage,
+    EntriesQuery, FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeptStatus, KeyQuery,
+    LeftChannel, Loaded, Mark, MarkRise, MembersPage, MembersQuery, Memberships, MessageStore,
+    MessagesPage, MessagesQuery, NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery,
+    PortError, PrefsWrite, Profile, ProfileWrite, RelationWrite, SetBody, StoreCapabilities,
+    Targets, TargetsQuery, TokenHash, TokenOwner, UserEntriesPage, UserEntriesQuery, UserStatus,
+    UserStore, WrittenEntries,
 };
 
 #[async_trait]
@@ -53,6 +54,39 @@ impl<L: Layer> MessageStore for Decorated<dyn MessageStore, L> {
     async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError> {
         self.layer
             .read("messages.messages", self.inner.messages(query))
+            .await
+    }
+
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
+        self.layer
+            .read("messages.targets", self.inner.targets(query))
+            .await
+    }
+
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        self.layer
+            .write("messages.set_body", self.inner.set_body(set))
+            .await
+    }
+
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError> {
+        self.layer
+            .write("messages.keep_body_note", self.inner.keep_body_note(note))
+            .await
+    }
+
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError> {
+        self.layer
+            .write(
+                "messages.drop_body_note",
+                self.inner.drop_body_note(channel, after),
+            )
+            .await
+    }
+
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
+        self.layer
+            .read("messages.body_notes", self.inner.body_notes(limit))
             .await
     }
 

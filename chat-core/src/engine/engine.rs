@@ -106,6 +106,7 @@ impl Engine {
         engine.spawn_presence();
         engine.spawn_watches();
         engine.spawn_hub();
+        engine.spawn_bodies();
         engine
     }
 

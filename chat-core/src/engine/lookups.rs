@@ -1,12 +1,13 @@
 //! What a decision needs beyond the fold of the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chat_proto::channel::{Action, Command, Context, Needs, needs};
+use chat_proto::channel::{Action, Command, Context, Needs, Target, needs};
 use chat_proto::{Rejection, Seq, UserId};
 
 use super::engine::Inner;
 use super::plan::Plan;
+use crate::ports::TargetsQuery;
 
 /// Whether a decision can be made now.
 pub(super) enum Looked<'a> {
@@ -37,9 +38,12 @@ impl Inner {
             self.look_for_strangers(command, &needs, &mut context)
                 .await?;
         }
-        for seq in &needs.targets {
-            let is_message = self.is_message(plan, *seq).await?;
-            context.targets.insert(*seq, is_message);
+        if !needs.targets.is_empty()
+            && !self
+                .look_up_targets(plan, command, &needs, &mut context)
+                .await?
+        {
+            return Ok(Looked::AfterFold);
         }
         let unknown: Vec<UserId> = needs
             .members
@@ -84,13 +88,47 @@ impl Inner {
         Ok(())
     }
 
-    /// A skeleton never changes, so it matters not how old the answer is.
-    async fn is_message(&self, plan: &Plan, seq: Seq) -> Result<bool, Rejection> {
-        if let Some(planned) = plan.record_at(seq) {
-            return Ok(planned.entry.kind.is_message());
+    /// Looks up what the targets are, with what the plan does to them; false when the rows are ahead of the fold.
+    async fn look_up_targets(
+        &self,
+        plan: &Plan,
+        command: &Command,
+        needs: &Needs,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Rejection> {
+        let caller = &command.from;
+        let planned = |seq: &Seq| plan.record_at(*seq).map(|record| &record.entry);
+        let stored = needs.targets.iter().filter(|seq| planned(seq).is_none());
+        let query = TargetsQuery {
+            channel: plan.draft.state.id(),
+            caller: caller.clone(),
+            seqs: stored.copied().collect(),
+        };
+        let mut found = BTreeMap::new();
+        if !query.seqs.is_empty() {
+            let rows = self.parts.messages.targets(query).await?;
+            let folded = plan.before.state.head().seq;
+            if rows.through > folded {
+                return Ok(false);
+            }
+            if rows.through < folded {
+                return Err(Rejection::unavailable(
+                    "what was done to the message is not written yet: retry",
+                ));
+            }
+            found = rows.found;
         }
-        let entry = self.entry_at(plan.draft.state.id(), seq).await?;
-        Ok(entry.is_some_and(|entry| entry.kind.is_message()))
+        for seq in &needs.targets {
+            let stored = found.remove(seq);
+            let mut target = stored.or_else(|| planned(seq).and_then(Target::of));
+            if let Some(target) = &mut target {
+                for record in &plan.records {
+                    target.apply(*seq, &record.append.record.entry, caller);
+                }
+            }
+            context.targets.insert(*seq, target);
+        }
+        Ok(true)
     }
 
     /// Adds these users' memberships to what is known; false when the rows are ahead of the fold.

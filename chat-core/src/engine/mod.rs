@@ -18,13 +18,15 @@
 //! | `presence` | who came and who went, told to the bus |
 //! | `watching`, `watches` | who watches whom, and what watchers are told |
 //! | `beats` | one coarse wheel for all heartbeats |
-//! | `reads`, `sync` | pages and summaries |
+//! | `bodies` | bodies that an append does not set by itself, under a durable note |
+//! | `reads`, `history`, `sync` | pages and summaries |
 //! | `marks`, `receipts` | read and delivered marks, raised in bulk; how far everybody is |
 //! | `people` | what a user has beside channels, and who hears when it changes |
 
 mod api;
 mod batch;
 mod beats;
+mod bodies;
 mod builder;
 mod channels;
 mod connect;
@@ -35,6 +37,7 @@ mod connect;
 mod engine;
 mod fan_out;
 mod fold;
+mod history;
 mod hub;
 mod key_search;
 mod lookups;

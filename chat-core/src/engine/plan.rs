@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use chat_proto::channel::{
-    Action, Command, Decision, Draft, NewMessage, decide, evolve, member_changes, stamp,
+    Action, Command, Decision, Draft, NewBody, NewMessage, decide, evolve, member_changes, stamp,
 };
-use chat_proto::{ChannelState, EntryKind, Limits, MessageId, Record, Rejection, Seq};
+use chat_proto::{Body, ChannelState, EntryKind, Limits, MessageId, Record, Rejection, Seq};
 
 use super::batch::Batch;
 use super::key_search::{KeySearch, Next, search};
@@ -162,19 +162,7 @@ impl Batch<'_> {
         let replaced = match &submission.verdict {
             None | Some(Verdict::Allow) => None,
             Some(Verdict::Deny(rejection)) => return Ok(Some(Err(rejection.clone()))),
-            Some(Verdict::ReplaceBody(body)) => match &submission.command.action {
-                Action::Send(message) => {
-                    let message = NewMessage {
-                        body: body.clone(),
-                        ..message.clone()
-                    };
-                    Some(Command {
-                        action: Action::Send(message),
-                        ..submission.command.clone()
-                    })
-                }
-                Action::Create(_) | Action::Members(_) | Action::Meta(_) | _ => None,
-            },
+            Some(Verdict::ReplaceBody(body)) => replace_body(&submission.command, body),
         };
         let command = replaced.as_ref().unwrap_or(&submission.command);
         match self.inner.look_up(plan, command).await? {
@@ -233,8 +221,8 @@ impl Batch<'_> {
             let state_behind = (!changes.is_empty()).then(|| plan.draft.state.clone());
             plan.changes_members |= state_behind.is_some();
             let origin = submission.reply.origin().map(|session| session.id);
-            // The answer tells a sender of the message; a creation before it is news to them too.
-            let origin = origin.filter(|_| matches!(record.entry.kind, EntryKind::Message(_)));
+            // The answer tells a sender of their entry; a creation before their first message is news to them too.
+            let origin = origin.filter(|_| !matches!(record.entry.kind, EntryKind::Created(_)));
             plan.records.push(PlannedRecord {
                 append: AppendRecord { record, changes },
                 state_behind,
@@ -243,4 +231,21 @@ impl Batch<'_> {
         }
         Ok(first..plan.records.len())
     }
+}
+
+/// The command with another body; none where it has none to replace.
+fn replace_body(command: &Command, body: &Body) -> Option<Command> {
+    let body = body.clone();
+    let action = match &command.action {
+        Action::Send(message) => Action::Send(NewMessage {
+            body,
+            ..message.clone()
+        }),
+        Action::Edit(edit) => Action::Edit(NewBody { body, ..*edit }),
+        _ => return None,
+    };
+    Some(Command {
+        action,
+        ..command.clone()
+    })
 }

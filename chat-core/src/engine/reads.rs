@@ -2,17 +2,20 @@
 
 use chat_proto::channel::Member;
 use chat_proto::wire::{
-    Anchor, Answer, ClientOp, HistoryAnswer, HistoryMessage, HistoryQuery, PullAnswer, PullQuery,
-    Push, TypingPush,
+    Answer, ClientOp, HistoryAnswer, HistoryQuery, PullAnswer, PullQuery, Push, TypingPush,
 };
-use chat_proto::{ChannelId, Entry, Head, Rejection, Seq, UserId};
+use chat_proto::{ChannelId, Entry, Rejection, Seq, UserId};
 
 use super::engine::{Engine, Inner};
+use super::history::Pages;
 use crate::caller::Caller;
 use crate::ports::{
-    EntriesQuery, InboxRow, MarkKind, MembersQuery, MessagesPage, MessagesQuery, Operation,
-    PageLimit, Payload, PortError, Verdict,
+    EntriesQuery, InboxRow, MarkKind, MembersQuery, Operation, PageLimit, Payload, PortError,
+    Verdict,
 };
+
+/// Reads of a page of history that entries appended meanwhile may make void.
+const HISTORY_TRIES_MAX: u32 = 8;
 
 impl Engine {
     /// Carries out a request that changes no log. `origin` is the session that asks, which is not told what it did itself.
@@ -76,69 +79,48 @@ impl Engine {
             .await?;
         // Behind it the caller may have been removed: they ask again, and are admitted again or not.
         page.entries.retain(|entry| entry.seq <= through);
+        let entries = page.entries.into_iter();
         Ok(PullAnswer {
-            entries: page.entries,
+            entries: entries
+                .map(|entry| entry.into_seen_by(&caller.user, member.visible_from))
+                .collect(),
             head: page.head,
         })
     }
 
+    /// The page, as of a head up to which the caller is known to be a member.
     async fn history(
         &self,
         caller: &Caller,
         query: &HistoryQuery,
     ) -> Result<HistoryAnswer, Rejection> {
-        let (member, through) = self.inner.admitted(caller, query.channel).await?;
         let limit = self
             .inner
             .page_size(query.limit, self.limits().history_messages_default)?;
-        let heads = self.inner.parts.messages.heads(&[query.channel]).await?;
-        let head = heads.first().copied().unwrap_or(Head::EMPTY);
-        // Behind `through` the caller may have been removed.
-        let newest = head.seq.min(through);
-        let pages = Pages {
-            inner: &self.inner,
-            channel: query.channel,
-            first: member.visible_from,
-            head: newest,
-        };
-        let (messages, more_before, more_after) = match query.anchor {
-            Anchor::Newest => {
-                let page = pages.older(newest.next(), limit).await?;
-                (page.messages, page.more, false)
+        for _ in 0..HISTORY_TRIES_MAX {
+            let (member, through) = self.inner.admitted(caller, query.channel).await?;
+            let pages = Pages {
+                messages: self.inner.parts.messages.as_ref(),
+                bytes: self.limits().page_bytes_max,
+                channel: query.channel,
+                viewer: &caller.user,
+                first: member.visible_from,
+            };
+            let Some(page) = pages.at(query.anchor, limit).await? else {
+                continue;
+            };
+            // What was done behind `through` may be news of after the caller's removal.
+            let is_known = page.as_of <= through || {
+                let (again, through) = self.inner.admitted(caller, query.channel).await?;
+                again == member && page.as_of <= through
+            };
+            if is_known {
+                return Ok(page.into_answer(&caller.user, member.visible_from));
             }
-            Anchor::Before(seq) => {
-                let page = pages.older(seq, limit).await?;
-                (page.messages, page.more, pages.any_from(seq).await?)
-            }
-            Anchor::After(seq) => {
-                let page = pages.newer(seq, limit).await?;
-                (page.messages, pages.any_until(seq).await?, page.more)
-            }
-            Anchor::Around(seq) => {
-                let older = pages.older(seq, limit / 2).await?;
-                let newer = pages
-                    .newer(seq.previous(), limit - older.messages.len())
-                    .await?;
-                let mut messages = older.messages;
-                messages.extend(newer.messages);
-                (messages, older.more, newer.more)
-            }
-        };
-        let messages = messages
-            .into_iter()
-            .map(|entry| HistoryMessage {
-                entry,
-                reactions: Vec::new(),
-                pinned: false,
-                replies: 0,
-            })
-            .collect();
-        Ok(HistoryAnswer {
-            messages,
-            more_before,
-            more_after,
-            as_of: newest,
-        })
+        }
+        Err(Rejection::unavailable(
+            "the channel changes faster than it can be read: retry",
+        ))
     }
 
     /// The caller's row of a channel that they may read.
@@ -286,76 +268,4 @@ pub(super) fn not_offered() -> Rejection {
 /// One sentence for both, so that nobody learns of channels that they are not in.
 pub(super) fn no_such_channel() -> Rejection {
     Rejection::not_found("there is no such channel, or you are not in it")
-}
-
-/// The messages of a log that somebody may see.
-struct Pages<'a> {
-    inner: &'a Inner,
-    channel: ChannelId,
-    /// The first entry that they may see.
-    first: Seq,
-    /// The last entry that the answer tells of.
-    head: Seq,
-}
-
-impl Pages<'_> {
-    /// The newest before this entry.
-    async fn older(&self, before: Seq, limit: usize) -> Result<MessagesPage, Rejection> {
-        self.range(
-            self.first.previous(),
-            before.min(self.head.next()),
-            true,
-            limit,
-        )
-        .await
-    }
-
-    /// The oldest behind this entry.
-    async fn newer(&self, after: Seq, limit: usize) -> Result<MessagesPage, Rejection> {
-        self.range(
-            after.max(self.first.previous()),
-            self.head.next(),
-            false,
-            limit,
-        )
-        .await
-    }
-
-    async fn any_from(&self, seq: Seq) -> Result<bool, Rejection> {
-        Ok(any(&self.newer(seq.previous(), 1).await?))
-    }
-
-    async fn any_until(&self, seq: Seq) -> Result<bool, Rejection> {
-        Ok(any(&self.older(seq.next(), 1).await?))
-    }
-
-    async fn range(
-        &self,
-        after: Seq,
-        before: Seq,
-        newest: bool,
-        limit: usize,
-    ) -> Result<MessagesPage, Rejection> {
-        if limit == 0 || before <= after.next() {
-            return Ok(MessagesPage::default());
-        }
-        let limit = PageLimit {
-            entries: limit,
-            bytes: self.inner.parts.limits.page_bytes_max,
-        };
-        let query = MessagesQuery {
-            channel: self.channel,
-            after,
-            before,
-            newest,
-            limit,
-        };
-        Ok(self.inner.parts.messages.messages(query).await?)
-    }
-}
-
-fn any(page: &MessagesPage) -> bool {
-    page.messages
-        .first()
-        .is_some_and(|entry: &Entry| entry.kind.is_message())
 }

@@ -46,6 +46,14 @@ impl Batch<'_> {
 
     pub(super) async fn append(&mut self, mut plan: Plan) -> Result<(), Rejection> {
         let append = plan.append();
+        let note = self.inner.body_note(&append);
+        if let Some(note) = &note
+            && let Err(error) = self.inner.parts.messages.keep_body_note(note.clone()).await
+        {
+            // Nothing was appended, whatever became of the note: it only says that bodies may have been set.
+            let refused = PortError::unavailable("messages.keep_body_note", Retry::Safe);
+            return self.fail(plan, &refused.with_source(error));
+        }
         let mut unanswered = false;
         loop {
             let outcome = self.inner.parts.messages.append(append.clone()).await;
@@ -98,6 +106,10 @@ impl Batch<'_> {
         };
         self.slot.put_folded(folded);
         plan.records.truncate(durable);
+        let bodies = self
+            .inner
+            .set_bodies_of(&plan.before.state, &plan.records)
+            .await;
         let mut again = VecDeque::new();
         for (submission, outcome) in plan.answers {
             let settled = match &outcome {
@@ -106,8 +118,14 @@ impl Batch<'_> {
                 Outcome::Found(_) | Outcome::AlreadySo | Outcome::Refused(_) => whole,
             };
             if settled && again.is_empty() {
-                self.answer_settled(submission, outcome, &plan.before.state, &plan.records)
-                    .await;
+                let sets_body = submission.command.action.sets_body();
+                match &bodies {
+                    Err(rejection) if sets_body => submission.answer(Err(rejection.clone())),
+                    _ => {
+                        self.answer_settled(submission, outcome, &plan.before.state, &plan.records)
+                            .await;
+                    }
+                }
             } else {
                 again.push_back(submission);
             }
@@ -235,7 +253,14 @@ impl Batch<'_> {
                     };
                     self.inner.tell_head(before, head).await;
                 }
-                first_result(self.slot.channel, &submission, found)
+                match self
+                    .inner
+                    .finish_body(self.slot.channel, &submission.command, found)
+                    .await
+                {
+                    Ok(()) => first_result(self.slot.channel, &submission, found),
+                    Err(rejection) => Err(rejection),
+                }
             }
             Outcome::AlreadySo => Ok(Receipt {
                 channel: self.slot.channel,

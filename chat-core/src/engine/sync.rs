@@ -193,7 +193,7 @@ impl Engine {
             let prefs = prefs.remove(&row.channel).unwrap_or_default();
             let mut summary = self.summary(row, prefs);
             if entries > 0 {
-                self.add_newest(&mut summary, cursor, entries, &mut bytes_left)
+                self.add_newest(caller, &mut summary, cursor, entries, &mut bytes_left)
                     .await?;
             }
             summaries.push(summary);
@@ -204,6 +204,7 @@ impl Engine {
     /// Adds the newest entries after the cursor, as far as the answer has room, and names what lies between.
     async fn add_newest(
         &self,
+        caller: &Caller,
         summary: &mut Summary,
         cursor: Seq,
         entries: usize,
@@ -228,7 +229,8 @@ impl Engine {
             *bytes_left = bytes_left.saturating_sub(bytes);
             // Only a page that reaches the head can stand behind a gap.
             if page.last().is_some_and(|last| last.seq == head) {
-                summary.entries = page;
+                let seen = |entry: Entry| entry.into_seen_by(&caller.user, summary.visible_from);
+                summary.entries = page.into_iter().map(seen).collect();
             }
         }
         let reached = summary

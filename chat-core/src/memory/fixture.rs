@@ -57,6 +57,7 @@ impl Writer {
             at: Timestamp(seq.0),
             from: user(from),
             device: None,
+            withheld: false,
             kind,
         };
         let key = key.map(|client_id| CommandKey {

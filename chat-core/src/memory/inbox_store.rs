@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use chat_proto::{ChannelId, ChannelType, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, ChannelType, Record, Seq, Timestamp, UserId};
 
 use super::MemoryStore;
 use super::log::Log;
@@ -20,6 +20,8 @@ impl InboxStore for MemoryStore {
         let channels = state.channels_of_member(&query.user);
         let mut rows: Vec<InboxRow> = channels
             .filter_map(|channel| state.row(&query.user, channel))
+            // Nothing in it but what is withheld from the user.
+            .filter(|row| row.activity > Timestamp(0))
             .filter(|row| query.since.is_none_or(|since| row.activity >= since))
             .filter(|row| {
                 query
@@ -117,12 +119,15 @@ impl State {
         let marks = log.marks.get(user).cloned().unwrap_or_default();
         let read = marks.read;
         let visible = log.since(member.visible_from.previous());
+        let is_open = |record: &&Record| !record.entry.is_withheld_from(user);
         let newest = visible
             .iter()
+            .filter(is_open)
             .rfind(|record| record.entry.kind.is_message());
         let changed_at = log
-            .since(log.head().seq.previous())
-            .last()
+            .since(Seq(0))
+            .iter()
+            .rfind(is_open)
             .map(|record| record.entry.at);
         Some(InboxRow {
             channel,
@@ -149,14 +154,15 @@ impl Log {
         other.unwrap_or(user).clone()
     }
 
-    /// Messages after `after` that name the user.
+    /// Messages after `after` that name the user, and were not erased.
     fn mentions(&self, user: &UserId, after: Seq) -> u64 {
         let messages = self
             .since(after)
             .iter()
+            .filter(|record| !record.entry.is_withheld_from(user))
             .filter_map(|record| record.entry.as_message());
         messages
-            .filter(|message| message.mentions.contains(user))
+            .filter(|message| message.mentions.contains(user) && !message.erased)
             .count() as u64
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chat_proto::channel::{Member, MemberChange, Snapshot, evolve, mark_after_own_message};
-use chat_proto::{ChannelId, ChannelState, ClientId, Head, Record, Seq, Timestamp, UserId};
+use chat_proto::entry::BodySet;
+use chat_proto::{
+    ChannelId, ChannelState, ClientId, Entry, EntryKind, Head, Record, Seq, Timestamp, UserId,
+};
 
 use super::store::SNAPSHOT_EVERY_ENTRIES;
 use crate::ports::{FoundKey, Mark, MarkKind, MarkRise};
@@ -12,6 +15,8 @@ pub(super) struct Log {
     /// The record at index i has seq i + 1.
     records: Vec<Record>,
     keys: HashMap<(UserId, ClientId), FoundKey>,
+    /// The entries that name a message: what was done to it, and its thread.
+    naming: HashMap<Seq, Vec<Seq>>,
     /// The fold of all records.
     pub(super) state: ChannelState,
     /// The fold as it was some entries ago.
@@ -66,6 +71,7 @@ impl Log {
         Self {
             records: Vec::new(),
             keys: HashMap::new(),
+            naming: HashMap::new(),
             state: ChannelState::empty(channel),
             snapshot: None,
             members: BTreeMap::new(),
@@ -114,10 +120,61 @@ impl Log {
             let key = (sender.clone(), found.0);
             self.keys.entry(key).or_insert(found.1);
         }
+        let named = [record.entry.target(), thread_of(&record.entry)];
+        for message in named.into_iter().flatten() {
+            let naming = self.naming.entry(message).or_default();
+            naming.push(record.entry.seq);
+        }
         self.records.push(record);
         if self.head().seq.0.is_multiple_of(SNAPSHOT_EVERY_ENTRIES) {
             self.snapshot = Some(self.state.to_snapshot());
         }
+    }
+
+    /// The entry at this place.
+    pub(super) fn entry(&self, seq: Seq) -> Option<&Entry> {
+        let place = index(seq).checked_sub(1)?;
+        self.records.get(place).map(|record| &record.entry)
+    }
+
+    /// The entries that name this message, in their order.
+    pub(super) fn naming(&self, message: Seq) -> impl Iterator<Item = &Entry> {
+        let seqs = self.naming.get(&message).into_iter().flatten();
+        seqs.filter_map(|seq| self.entry(*seq))
+    }
+
+    /// Does to a message's body what an edit or a deletion does, and keeps no former one.
+    pub(super) fn set_body(&mut self, set: BodySet<'_>) {
+        let mut edits: Vec<Seq> = self.naming(set.target).map(|entry| entry.seq).collect();
+        let Some(record) = index(set.target)
+            .checked_sub(1)
+            .and_then(|place| self.records.get_mut(place))
+        else {
+            return;
+        };
+        let EntryKind::Message(message) = &mut record.entry.kind else {
+            return;
+        };
+        message.set_body(set);
+        let rev = message.rev;
+        edits.retain(|seq| Some(*seq) <= rev);
+        for seq in edits {
+            if let EntryKind::Edit(edit) = &mut self.records[index(seq) - 1].entry.kind {
+                edit.body = None;
+            }
+        }
+    }
+
+    /// The entry as it now is: an edit with its body while that is the current one.
+    pub(super) fn as_it_is(&self, entry: &Entry) -> Entry {
+        let mut entry = entry.clone();
+        if let EntryKind::Edit(edit) = &mut entry.kind
+            && let Some(message) = self.entry(edit.target).and_then(Entry::as_message)
+            && message.rev == Some(entry.seq)
+        {
+            edit.body.clone_from(&message.body);
+        }
+        entry
     }
 
     fn change_member(&mut self, change: &MemberChange, head: Head) {
@@ -138,6 +195,10 @@ impl Log {
             self.marks.entry(rise.user.clone()).or_default().raise(rise);
         }
     }
+}
+
+fn thread_of(entry: &Entry) -> Option<Seq> {
+    entry.as_message().and_then(|message| message.thread)
 }
 
 /// A record's key and what a search for it finds.

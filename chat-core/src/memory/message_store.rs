@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use chat_proto::channel::{MemberChange, successor};
+use chat_proto::channel::{Annotations, MemberChange, Target, successor};
+use chat_proto::entry::BodySet;
 use chat_proto::{ChannelId, Entry, Epoch, Head, Limits, Record, Seq, UserId};
 
 use super::MemoryStore;
@@ -11,17 +12,15 @@ use super::log::{Log, found_key};
 use super::page::page;
 use super::state::{Standing, State};
 use crate::ports::{
-    Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded,
-    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PortError,
-    StoreCapabilities,
+    AnnotatedMessage, Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery,
+    FoundKey, KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, PortError, SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
 
 #[async_trait]
 impl MessageStore for MemoryStore {
     fn capabilities(&self) -> StoreCapabilities {
-        StoreCapabilities {
-            append_searches_keys: self.append_searches_keys,
-        }
+        self.capabilities
     }
 
     async fn epoch(&self) -> Result<Epoch, PortError> {
@@ -55,11 +54,17 @@ impl MessageStore for MemoryStore {
             return Ok(refused);
         }
         let durable = append.records.len();
-        for record in append.records {
-            state.note_standings(append.channel, &record.record.entry, &record.changes);
+        for AppendRecord { record, changes } in append.records {
+            state.note_standings(append.channel, &record.entry, &changes);
             let log = state.logs.entry(append.channel);
-            log.or_insert_with(|| Log::empty(append.channel))
-                .push(record.record, &record.changes);
+            let log = log.or_insert_with(|| Log::empty(append.channel));
+            let entry = record.entry.clone();
+            log.push(record, &changes);
+            if self.capabilities.append_sets_bodies
+                && let Some(set) = entry.sets_body()
+            {
+                log.set_body(set);
+            }
         }
         Ok(AppendOutcome::Appended { durable })
     }
@@ -75,7 +80,8 @@ impl MessageStore for MemoryStore {
         let Some(log) = state.logs.get(&query.channel) else {
             return Ok(EntriesPage::default());
         };
-        let following = log.since(query.after).iter().map(|record| &record.entry);
+        let following = log.since(query.after).iter();
+        let following = following.map(|record| log.as_it_is(&record.entry));
         Ok(EntriesPage {
             entries: page(following, query.limit, Entry::size_bytes).0,
             head: log.head(),
@@ -89,8 +95,8 @@ impl MessageStore for MemoryStore {
         };
         let records = log.range(query.after, query.before.previous()).iter();
         let found = records
-            .map(|record| &record.entry)
-            .filter(|entry| entry.kind.is_message());
+            .filter(|record| record.entry.kind.is_message())
+            .map(|record| record.entry.clone());
         let (messages, more) = if query.newest {
             let (mut newest_first, more) = page(found.rev(), query.limit, Entry::size_bytes);
             newest_first.reverse();
@@ -98,7 +104,68 @@ impl MessageStore for MemoryStore {
         } else {
             page(found, query.limit, Entry::size_bytes)
         };
-        Ok(MessagesPage { messages, more })
+        let annotated = |entry: Entry| AnnotatedMessage {
+            annotations: Annotations::fold(entry.seq, log.naming(entry.seq), &query.viewer),
+            entry,
+        };
+        Ok(MessagesPage {
+            messages: messages.into_iter().map(annotated).collect(),
+            as_of: log.head().seq,
+            more,
+        })
+    }
+
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
+        let state = self.state();
+        let Some(log) = state.logs.get(&query.channel) else {
+            return Ok(Targets::default());
+        };
+        let target = |seq: &Seq| {
+            let mut target = Target::of(log.entry(*seq)?)?;
+            for entry in log.naming(*seq) {
+                target.apply(*seq, entry, &query.caller);
+            }
+            Some((*seq, target))
+        };
+        Ok(Targets {
+            through: log.head().seq,
+            found: query.seqs.iter().filter_map(target).collect(),
+        })
+    }
+
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        if let Some(log) = self.state().logs.get_mut(&set.channel) {
+            log.set_body(BodySet {
+                target: set.target,
+                rev: set.rev,
+                body: set.body.as_ref(),
+                erases: set.body.is_none(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError> {
+        let mut state = self.state();
+        let targets = state.body_notes.entry((note.channel, note.after));
+        targets.or_default().extend(note.targets);
+        Ok(())
+    }
+
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError> {
+        self.state().body_notes.remove(&(channel, after));
+        Ok(())
+    }
+
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
+        let state = self.state();
+        let notes = state.body_notes.iter().take(limit);
+        let notes = notes.map(|((channel, after), targets)| BodyNote {
+            channel: *channel,
+            after: *after,
+            targets: targets.clone(),
+        });
+        Ok(notes.collect())
     }
 
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {
@@ -169,7 +236,7 @@ impl MessageStore for MemoryStore {
 impl MemoryStore {
     /// Why nothing may be appended, if so. A known key comes before a moved head: it tells a retry at once.
     fn refusal(&self, state: &State, append: &Append) -> Option<AppendOutcome> {
-        if self.append_searches_keys
+        if self.capabilities.append_searches_keys
             && let Some(log) = state.logs.get(&append.channel)
         {
             for (index, append_record) in append.records.iter().enumerate() {
@@ -292,7 +359,7 @@ mod tests {
             let store = if searches {
                 MemoryStore::new()
             } else {
-                MemoryStore::without_key_search()
+                MemoryStore::key_value()
             };
             let mut writer = room(&store, 2).await?;
             let mut behind = writer.clone();
@@ -341,6 +408,7 @@ mod tests {
         let writer = room(&store, 10).await?;
         let ask = |after, before, newest| MessagesQuery {
             channel: writer.channel(),
+            viewer: user("ann"),
             after: Seq(after),
             before: Seq(before),
             newest,
@@ -354,7 +422,7 @@ mod tests {
             (ask(9, 9, false), vec![], false),
         ] {
             let page = store.messages(query).await?;
-            let found: Vec<u64> = page.messages.iter().map(|entry| entry.seq.0).collect();
+            let found: Vec<u64> = page.messages.iter().map(|of| of.entry.seq.0).collect();
             assert_eq!((found, page.more), (seqs, more));
         }
         Ok(())
@@ -380,7 +448,7 @@ mod tests {
 
     #[tokio::test]
     async fn find_key_searches_exactly_the_range() -> Result<(), PortError> {
-        let store = MemoryStore::without_key_search();
+        let store = MemoryStore::key_value();
         let writer = room(&store, 9).await?;
         for (after, through, is_found) in [(4, 5, true), (5, 9, false), (0, 4, false)] {
             let query = |sender| KeyQuery {

@@ -1,8 +1,8 @@
 //! What the stores hold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chat_proto::{ChannelId, DeviceId, Timestamp, UserId};
+use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
 
 use super::log::Log;
 use super::person::People;
@@ -11,6 +11,8 @@ use crate::ports::{Device, Profile, TokenHash};
 #[derive(Default)]
 pub(super) struct State {
     pub(super) logs: HashMap<ChannelId, Log>,
+    /// Notes by channel and the head at which they were made.
+    pub(super) body_notes: BTreeMap<(ChannelId, Seq), BTreeSet<Seq>>,
     /// Every channel that a user is or was in.
     pub(super) channels_of: HashMap<UserId, BTreeMap<ChannelId, Standing>>,
     pub(super) users: HashMap<UserId, User>,

@@ -6,6 +6,7 @@ use chat_proto::Epoch;
 use uuid::Uuid;
 
 use super::state::State;
+use crate::ports::StoreCapabilities;
 
 /// A log's snapshot is renewed whenever the log has so many more entries, so that a load nearly always has something to
 /// fold, as with a store that writes snapshots off the send path.
@@ -16,26 +17,33 @@ pub const SNAPSHOT_EVERY_ENTRIES: u64 = 200;
 #[derive(Clone)]
 pub struct MemoryStore {
     pub(super) epoch: Epoch,
-    pub(super) append_searches_keys: bool,
+    pub(super) capabilities: StoreCapabilities,
     state: Arc<Mutex<State>>,
 }
 
 impl MemoryStore {
-    /// A store whose appends refuse a key that the log holds, as a unique index does.
+    /// A store as a relational database makes one: its appends refuse a key that the log holds and set bodies.
     pub fn new() -> Self {
-        Self::with_key_search(true)
+        Self::with(StoreCapabilities {
+            append_searches_keys: true,
+            append_sets_bodies: true,
+        })
     }
 
-    /// A store whose appends look at no key: whoever appends must have searched.
-    pub fn without_key_search() -> Self {
-        Self::with_key_search(false)
+    /// A store as a key-value database makes one: its appends look at no key and set no body; whoever appends must have
+    /// searched, and must see to the bodies.
+    pub fn key_value() -> Self {
+        Self::with(StoreCapabilities {
+            append_searches_keys: false,
+            append_sets_bodies: false,
+        })
     }
 
-    fn with_key_search(append_searches_keys: bool) -> Self {
+    fn with(capabilities: StoreCapabilities) -> Self {
         let epoch = Epoch::from_uuid(Uuid::new_v4());
         Self {
             epoch,
-            append_searches_keys,
+            capabilities,
             state: Arc::default(),
         }
     }

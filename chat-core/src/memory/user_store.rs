@@ -91,7 +91,7 @@ impl UserStore for MemoryStore {
         };
         let following = person.log_after(query.after).iter();
         Ok(UserEntriesPage {
-            entries: page(following, query.limit, UserEntry::size_bytes).0,
+            entries: page(following.cloned(), query.limit, UserEntry::size_bytes).0,
             head: person.head(),
         })
     }

@@ -119,8 +119,13 @@ pub struct Mark {
 ///   (`own_message_is_read_when_all_before_was`).
 /// - `unread = head.n - read.n` MUST hold for every row, with joins and settings between messages (`unread_is_arithmetic`).
 /// - A member added later MUST start with the read mark at the adding entry (`a_new_member_has_nothing_unread`).
-/// - `mentions` MUST count messages after the read mark that name the user, once each (`mentions_count_once`).
-/// - `last` MUST be the newest message at or after `visible_from`, or absent (`last_respects_the_visible_range`).
+/// - `mentions` MUST count messages after the read mark that name the user, once each (`mentions_count_once`), and not those
+///   that were erased (`an_erased_message_mentions_nobody`).
+/// - `last` MUST be the newest message at or after `visible_from`, or absent (`last_respects_the_visible_range`), as it now
+///   is (`last_follows_edits_and_deletions`).
+/// - An entry that is withheld from the user MUST count in the head alone: it raises neither activity nor mentions and is not
+///   `last` (`what_is_withheld_raises_nothing`), and `list` leaves out a channel that holds nothing else
+///   (`a_channel_of_withheld_entries_is_not_listed`).
 /// - `left` MUST name the channels that the user left at or after `since` and is not in (`left_names_what_was_left`).
 /// - A private rise of a read mark MUST raise the row of its user, and MUST NOT change what `marks` answers of them
 ///   (`a_private_rise_is_not_shown`), until a rise that is not private goes higher than what is shown; an own message does

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use chat_proto::channel::{ContentHash, Member, MemberChange, Snapshot};
+use chat_proto::channel::{Annotations, ContentHash, Member, MemberChange, Snapshot, Target};
 use chat_proto::{
-    ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp, UserId,
+    Body, ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp,
+    UserId,
 };
 
 use super::PortError;
@@ -16,6 +17,9 @@ pub struct StoreCapabilities {
     /// An append refuses every key that the log holds, whatever its age (a unique index), so that the engine need not
     /// search first.
     pub append_searches_keys: bool,
+    /// An append of an edit or a deletion also sets its target's body, in the same step. Elsewhere the engine does it with
+    /// [`MessageStore::set_body`], under a durable note.
+    pub append_sets_bodies: bool,
 }
 
 /// What a caller needs to know a channel's state.
@@ -136,6 +140,8 @@ pub struct EntriesPage {
 pub struct MessagesQuery {
     /// Whose log.
     pub channel: ChannelId,
+    /// Who reads: their own reactions are told apart, and what is withheld from them is not counted.
+    pub viewer: UserId,
     /// Behind this entry.
     pub after: Seq,
     /// Before this one.
@@ -149,10 +155,65 @@ pub struct MessagesQuery {
 /// Messages as they now are, ascending.
 #[derive(Clone, Debug, Default)]
 pub struct MessagesPage {
-    /// The messages.
-    pub messages: Vec<Entry>,
+    /// The messages. Their bodies are at least as new as `as_of`.
+    pub messages: Vec<AnnotatedMessage>,
+    /// The log's head whose reactions, pins and replies the messages show, exactly.
+    pub as_of: Seq,
     /// Whether the range holds more.
     pub more: bool,
+}
+
+/// A message with what was done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnotatedMessage {
+    /// The message.
+    pub entry: Entry,
+    /// Its reactions, pin and replies, as the viewer sees them.
+    pub annotations: Annotations,
+}
+
+/// Entries to decide something about.
+#[derive(Clone, Debug)]
+pub struct TargetsQuery {
+    /// Of which log.
+    pub channel: ChannelId,
+    /// Whose reactions are told apart.
+    pub caller: UserId,
+    /// Which entries.
+    pub seqs: BTreeSet<Seq>,
+}
+
+/// Messages as decisions about them need them.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// Everything that was done to them up to here is in it; perhaps later things too.
+    pub through: Seq,
+    /// Those of the asked that are messages.
+    pub found: BTreeMap<Seq, Target>,
+}
+
+/// What an edit or a deletion leaves a message with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetBody {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// The message.
+    pub target: Seq,
+    /// The entry that sets it.
+    pub rev: Seq,
+    /// The body; none: erased for ever.
+    pub body: Option<Body>,
+}
+
+/// A note that entries behind `after` may set the bodies of these messages, and that somebody is about to see to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BodyNote {
+    /// Whose log.
+    pub channel: ChannelId,
+    /// The head at which the entries were decided.
+    pub after: Seq,
+    /// The messages.
+    pub targets: BTreeSet<Seq>,
 }
 
 /// A part of a channel's members, by user id.
@@ -223,6 +284,21 @@ pub struct Memberships {
 ///   gap or repetition (`member_pages_are_exact`).
 /// - `successor` MUST be the longest-standing admin, else member, other than those leaving
 ///   (`successor_is_longest_standing`).
+/// - `targets` MUST tell of every message of those asked what was done to it up to `through`, and of no other entry
+///   (`targets_follow_the_log`).
+///
+/// Bodies:
+/// - A message's body MUST be the one of the highest `rev` set so far, in every read, with that `rev`; an erased one stays
+///   erased; in whatever order they were set, and however often (`bodies_converge_in_any_order`).
+/// - An edit MUST carry its body only while it is the current one (`an_edit_carries_its_body_while_it_is_current`).
+/// - Once a body is superseded or erased, no read MUST return it (`a_superseded_body_is_in_no_read`).
+/// - With `append_sets_bodies` all of that MUST hold as soon as the append is acknowledged
+///   (`an_append_sets_bodies_at_once`); without it, after `set_body`.
+/// - A page of messages MUST show reactions, pins and replies exactly as of `as_of`, which MUST NOT be before what was
+///   acknowledged when the call began (`annotations_are_exact`); of what is withheld from the viewer nothing
+///   (`annotations_leave_out_what_is_withheld`). Whether an entry is withheld MUST be kept (`withheld_is_kept`).
+/// - A body note MUST be listed from when it is acknowledged until it is dropped, also after `reopen`
+///   (`body_notes_last_until_dropped`).
 /// - Channels MUST be isolated from each other (`channels_are_isolated`), and a channel that does not exist reads as empty
 ///   (`an_absent_channel_is_empty`).
 /// - `epoch` MUST be the same for the life of the store, also after `reopen` (`epoch_outlives_reopen`).
@@ -251,6 +327,21 @@ pub trait MessageStore: Send + Sync + 'static {
 
     /// Messages in a part of the log, as they now are.
     async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError>;
+
+    /// What these entries are, for a decision.
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError>;
+
+    /// Sets a message's body if the `rev` is higher than its own, or erases it; no former body is kept anywhere.
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError>;
+
+    /// Keeps a note. One of the same channel and `after` is joined with it.
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError>;
+
+    /// Forgets a note: its bodies are set.
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError>;
+
+    /// Notes that were kept and not dropped, `limit` at the most, in the order of channel and `after`.
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError>;
 
     /// The entry that a command left in this part of the log.
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError>;

@@ -26,9 +26,9 @@ pub use inbox_store::{
     MarkRise,
 };
 pub use message_store::{
-    Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded,
-    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit,
-    StoreCapabilities,
+    AnnotatedMessage, Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery,
+    FoundKey, KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, PageLimit, SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
 pub use presence_bus::{
     PRESENCE_FEED_EVENTS_MAX, PresenceBus, PresenceChange, PresenceEvent, PresenceFeed,

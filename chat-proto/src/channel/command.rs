@@ -137,6 +137,11 @@ impl Action {
             Self::Create(_) | Self::Send(_) | Self::Members(_) | Self::Meta(_) => None,
         }
     }
+
+    /// Whether it sets or erases the body of a message that is there.
+    pub fn sets_body(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Delete(_))
+    }
 }
 
 impl NewMessage {

@@ -68,7 +68,7 @@ struct State {
 impl FaultyStore {
     /// Ports over such a store, whose inboxes are right.
     pub fn ports(fault: StoreFault) -> Ports {
-        let inner = MemoryStore::without_key_search();
+        let inner = MemoryStore::key_value();
         let store = Self {
             inner: inner.clone(),
             fault,
