@@ -3,12 +3,13 @@
 //! An entry goes to the members before and after it, so that the removed get the removing entry and nothing later. It
 //! is encoded once and shared by every local session; other nodes get one envelope each.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chat_proto::channel::MemberChange;
+use chat_proto::channel::{Member, MemberChange};
 use chat_proto::wire::{EntryPush, Push, SharedPush};
-use chat_proto::{ChannelId, ChannelState, Entry, Head, Seq, UserId};
+use chat_proto::{ChannelId, ChannelState, Entry, EntryKind, Head, Seq, UserId};
 
 use super::engine::Inner;
 use super::hub::members_change;
@@ -24,6 +25,8 @@ struct Run {
     entries: Vec<Arc<Entry>>,
     bytes: usize,
     changes: Vec<MemberChange>,
+    /// Further entries for all members may join.
+    is_open: bool,
     /// The channel is large behind these entries, and was not before.
     grew_large: bool,
 }
@@ -105,8 +108,13 @@ impl Inner {
             return;
         }
         match self.topics.fit(channel, first.seq) {
-            Fit::Next => {
+            Fit::Next if !entries.iter().any(|entry| is_edit(entry)) => {
                 self.registry.deliver(users.iter(), deliveries);
+                self.topics.applied(channel, last.seq);
+            }
+            Fit::Next => {
+                self.deliver_edits(channel, &users, entries, deliveries)
+                    .await;
                 self.topics.applied(channel, last.seq);
             }
             Fit::Gap => {
@@ -126,6 +134,39 @@ impl Inner {
         // Last: the removed get the entry that removes them.
         for user in changes().flat_map(|change| &change.remove) {
             self.log_lost(self.leave_topic_of(channel, user).await);
+        }
+    }
+
+    /// Delivers entries of which some are edits: those who may not see a message get its edit without the body.
+    async fn deliver_edits(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+        entries: &[Arc<Entry>],
+        deliveries: &[Delivery],
+    ) {
+        let rows = match self.parts.messages.memberships(channel, users).await {
+            Ok(rows) => rows.found,
+            Err(error) => {
+                tracing::warn!(%channel, %error, "members could not be read; their clients will see the gap");
+                return;
+            }
+        };
+        for (user, member) in &rows {
+            let seen: Vec<Delivery> = entries
+                .iter()
+                .zip(deliveries)
+                .map(
+                    |(entry, delivery)| match entry.seen_by(user, member.visible_from) {
+                        Cow::Borrowed(_) => delivery.clone(),
+                        Cow::Owned(seen) => Delivery {
+                            push: shared_push(channel, &Arc::new(seen)),
+                            but: delivery.but,
+                        },
+                    },
+                )
+                .collect();
+            self.registry.deliver(std::iter::once(user), &seen);
         }
     }
 
@@ -312,36 +353,35 @@ fn runs(before: &ChannelState, records: Vec<PlannedRecord>) -> Vec<Run> {
     for planned in records {
         let changes = planned.append.changes;
         let entry = Arc::new(planned.append.record.entry);
-        let push = Arc::new(SharedPush::new(Push::Entry(EntryPush {
-            channel,
-            entry: Arc::clone(&entry),
-        })));
-        let delivery = Delivery {
-            push,
-            but: planned.origin,
-        };
-        let bytes = entry.size_bytes();
-        match runs.last_mut() {
-            Some(run) if changes.is_empty() && run.changes.is_empty() => {
-                run.deliveries.push(delivery);
-                run.entries.push(entry);
-                run.bytes += bytes;
-            }
-            Some(_) | None => {
-                let recipients = recipients(&state, &changes);
-                let large_behind = planned
-                    .state_behind
-                    .as_ref()
-                    .is_some_and(ChannelState::is_large);
-                let grew_large = large_behind && !state.is_large();
-                runs.push(Run {
-                    recipients,
+        let large_behind = planned
+            .state_behind
+            .as_ref()
+            .is_some_and(ChannelState::is_large);
+        let grew_large = large_behind && !state.is_large();
+        for (audience, entry) in audiences(&state, entry) {
+            let delivery = Delivery {
+                push: shared_push(channel, &entry),
+                but: planned.origin,
+            };
+            let is_whole = matches!(audience, Audience::All);
+            match runs.last_mut() {
+                Some(run) if is_whole && changes.is_empty() && run.is_open => {
+                    run.bytes += entry.size_bytes();
+                    run.deliveries.push(delivery);
+                    run.entries.push(entry);
+                }
+                Some(_) | None => runs.push(Run {
+                    recipients: match audience {
+                        Audience::All => recipients(&state, &changes),
+                        Audience::Only(users) => Recipients::Named(users),
+                    },
                     deliveries: vec![delivery],
+                    bytes: entry.size_bytes(),
                     entries: vec![entry],
-                    bytes,
-                    changes,
+                    is_open: is_whole && changes.is_empty(),
+                    changes: changes.clone(),
                     grew_large,
-                });
+                }),
             }
         }
         if let Some(behind) = planned.state_behind {
@@ -349,6 +389,49 @@ fn runs(before: &ChannelState, records: Vec<PlannedRecord>) -> Vec<Run> {
         }
     }
     runs
+}
+
+/// Who gets an entry in the same form.
+enum Audience {
+    All,
+    Only(Vec<UserId>),
+}
+
+/// What the members of `state` get of an entry. What is withheld goes to its author only: to the others it is no news, and
+/// they find a stub in its place. In a large channel each node looks at its own members.
+fn audiences(state: &ChannelState, entry: Arc<Entry>) -> Vec<(Audience, Arc<Entry>)> {
+    if entry.withheld {
+        return vec![(Audience::Only(vec![entry.from.clone()]), entry)];
+    }
+    let (EntryKind::Edit(edit), Some(roster)) = (&entry.kind, state.roster()) else {
+        return vec![(Audience::All, entry)];
+    };
+    let (seeing, others): (Vec<_>, Vec<_>) = roster
+        .iter()
+        .partition(|(_, member)| member.visible_from <= edit.target);
+    if others.is_empty() {
+        return vec![(Audience::All, entry)];
+    }
+    let users = |members: Vec<(&UserId, &Member)>| {
+        let users = members.into_iter().map(|(user, _)| user.clone());
+        Audience::Only(users.collect())
+    };
+    let (viewer, member) = others[0];
+    let without_body = entry.seen_by(viewer, member.visible_from).into_owned();
+    vec![
+        (users(others), Arc::new(without_body)),
+        (users(seeing), entry),
+    ]
+}
+
+/// An entry as every session of its readers gets it, encoded once a format.
+pub(super) fn shared_push(channel: ChannelId, entry: &Arc<Entry>) -> Arc<SharedPush> {
+    let entry = Arc::clone(entry);
+    Arc::new(SharedPush::new(Push::Entry(EntryPush { channel, entry })))
+}
+
+fn is_edit(entry: &Entry) -> bool {
+    matches!(entry.kind, EntryKind::Edit(_))
 }
 
 fn left(change: &MemberChange) -> Option<&UserId> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_proto::entry::MembersChange;
-use chat_proto::wire::{EntryPush, GoAwayReason, Push, SharedPush, TypingPush};
+use chat_proto::wire::{GoAwayReason, Push, SharedPush, TypingPush};
 use chat_proto::{ChannelId, DeviceId, Entry, EntryKind, Limits, UserId};
 
 use super::connect::REPLACED_RECONNECT_AFTER_MS;
 use super::engine::{Engine, Inner};
+use super::fan_out::shared_push;
 use super::marks::mark_push;
 use crate::ports::{Envelope, Payload, RouterFeed};
 use crate::session::Delivery;
@@ -198,12 +199,8 @@ impl Inner {
 }
 
 fn delivery(channel: ChannelId, entry: &Arc<Entry>) -> Delivery {
-    let push = Push::Entry(EntryPush {
-        channel,
-        entry: Arc::clone(entry),
-    });
     Delivery {
-        push: Arc::new(SharedPush::new(push)),
+        push: shared_push(channel, entry),
         but: None,
     }
 }
