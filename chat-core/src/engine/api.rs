@@ -1,15 +1,15 @@
 //! What embedding programs and HTTP handlers call.
 
 use chat_proto::channel::Member;
-use chat_proto::channel::{Action, Command, CommandKey, NewMessage};
+use chat_proto::channel::{Action, Command, CommandKey, NewBody, NewMessage};
 use chat_proto::entry::{MembersChange, MetaChange};
-use chat_proto::wire::{Answer, ClientOp, SendMessage, Summary, Target};
+use chat_proto::wire::{Answer, ClientOp, SendMessage, Summary};
 use chat_proto::{ChannelId, ClientId, DeviceId, Rejection, Seq, UserId};
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
-use super::reads::not_offered;
-use super::submission::{Reply, Submission, answer_of};
+use super::submission::{Reply, Submission};
+use super::wish::{Wish, answer_to};
 use crate::caller::Caller;
 use crate::draft::{Draft, NewChannel, Receipt};
 use crate::ports::{Device, MembersQuery};
@@ -210,70 +210,49 @@ impl Engine {
         }
     }
 
-    pub(super) async fn send_message(
+    pub(super) async fn run_wish(&self, caller: &Caller, wish: Wish) -> Result<Answer, Rejection> {
+        let action = wish.action.clone();
+        let receipt = self.wish(caller, wish).await?;
+        Ok(answer_to(&action, receipt))
+    }
+
+    /// Queues a client's command; its reply says what became of it. Anything else comes back, to be answered by
+    /// [`read`](Self::read).
+    pub(crate) fn submit_op(
         &self,
         caller: &Caller,
-        message: SendMessage,
-    ) -> Result<Answer, Rejection> {
-        self.send_as(caller, message).await.map(answer_of)
+        op: ClientOp,
+        reply: impl FnOnce(ChannelId, ClientId) -> Reply,
+        bytes: usize,
+    ) -> Result<(), Box<ClientOp>> {
+        let wish = Wish::of(&caller.user, op)?;
+        let reply = reply(wish.channel, wish.client_id);
+        self.submit_wish(caller, wish, reply, bytes);
+        Ok(())
     }
 
-    /// Queues a command of a session; see [`ClientOp::command_channel`].
-    pub(crate) fn submit_op(&self, caller: &Caller, op: ClientOp, mut reply: Reply, bytes: usize) {
-        match op {
-            ClientOp::Send(message) => self.submit_send(caller, message, reply, bytes),
-            ClientOp::Edit(_)
-            | ClientOp::Delete(_)
-            | ClientOp::React(_)
-            | ClientOp::Pin(_)
-            | ClientOp::Sync(_)
-            | ClientOp::Pull(_)
-            | ClientOp::History(_)
-            | ClientOp::Read(_)
-            | ClientOp::Delivered(_)
-            | ClientOp::Prefs(_)
-            | ClientOp::Receipts(_)
-            | ClientOp::Watch(_)
-            | ClientOp::Unwatch(_)
-            | ClientOp::Status(_) => reply.send(Err(not_offered())),
-        }
-    }
-
-    /// Queues a message; the reply says what became of it.
-    fn submit_send(&self, caller: &Caller, message: SendMessage, reply: Reply, bytes: usize) {
-        let SendMessage {
-            to,
-            client_id,
-            after,
-            retry: _,
-            body,
-            reply_to,
-            thread,
-            mentions,
-        } = message;
-        let (channel, direct_to) = match to {
-            Target::User(user) => (ChannelId::direct(&caller.user, &user), Some(user)),
-            Target::Channel(channel) => (channel, None),
-        };
-        let action = Action::Send(NewMessage {
-            direct_to,
-            body,
-            reply_to,
-            thread,
-            mentions,
-        });
-        let command = command_of(caller, Some(client_id), action);
+    fn submit_wish(&self, caller: &Caller, wish: Wish, reply: Reply, bytes: usize) {
+        let command = command_of(caller, Some(wish.client_id), wish.action);
         self.submit(
-            channel,
-            Submission::new(command, after.unwrap_or_default(), bytes, reply),
+            wish.channel,
+            Submission::new(command, wish.after, bytes, reply),
         );
     }
 
-    async fn send_as(&self, caller: &Caller, message: SendMessage) -> Result<Receipt, Rejection> {
+    async fn wish(&self, caller: &Caller, wish: Wish) -> Result<Receipt, Rejection> {
         let (sender, receiver) = oneshot::channel();
-        let bytes = message.body.size_bytes();
-        self.submit_send(caller, message, Reply::waiter(sender), bytes);
+        let bytes = match &wish.action {
+            Action::Send(NewMessage { body, .. }) | Action::Edit(NewBody { body, .. }) => {
+                body.size_bytes()
+            }
+            _ => COMMAND_BYTES,
+        };
+        self.submit_wish(caller, wish, Reply::waiter(sender), bytes);
         wait(receiver).await
+    }
+
+    async fn send_as(&self, caller: &Caller, message: SendMessage) -> Result<Receipt, Rejection> {
+        self.wish(caller, Wish::send(&caller.user, message)).await
     }
 
     /// Queues a command that is not a message, and waits for what became of it.
@@ -307,6 +286,14 @@ impl System {
     /// As there.
     pub async fn create_channel(&self, channel: NewChannel) -> Result<Receipt, Rejection> {
         self.engine.create_channel(&self.caller, channel).await
+    }
+
+    /// Any request of the protocol; see [`Engine::run`]. So the program edits, deletes and pins what any member sent.
+    ///
+    /// # Errors
+    /// The codes of that request.
+    pub async fn run(&self, op: ClientOp) -> Result<Answer, Rejection> {
+        self.engine.run(&self.caller, op).await
     }
 
     /// Sends a message; see [`Engine::send`].

@@ -5,7 +5,7 @@
 //! | `engine` | the handle that everybody holds, and what it is made of |
 //! | `builder`, `settings` | how an engine is put together |
 //! | `api` | what embedding programs and HTTP handlers call |
-//! | `submission` | a command on its way, and how its answer gets back |
+//! | `wish`, `submission` | what a client's command wishes; a command on its way, and how its answer gets back |
 //! | `channels`, `slot` | one queue and one fold per active channel |
 //! | `batch` | from queued commands to one append, and what can go wrong on the way |
 //! | `fold`, `plan`, `settle` | the steps of a batch |
@@ -55,6 +55,7 @@ mod sync;
 mod topics;
 mod watches;
 mod watching;
+mod wish;
 
 pub use api::{DeviceList, MemberList, System};
 pub use builder::{BuildError, EngineBuilder};

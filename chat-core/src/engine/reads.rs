@@ -8,6 +8,7 @@ use chat_proto::{ChannelId, Entry, Rejection, Seq, UserId};
 
 use super::engine::{Engine, Inner};
 use super::history::Pages;
+use super::wish::Wish;
 use crate::caller::Caller;
 use crate::ports::{
     EntriesQuery, InboxRow, MarkKind, MembersQuery, Operation, PageLimit, Payload, PortError,
@@ -18,13 +19,17 @@ use crate::ports::{
 const HISTORY_TRIES_MAX: u32 = 8;
 
 impl Engine {
-    /// Carries out a request that changes no log. `origin` is the session that asks, which is not told what it did itself.
+    /// Carries out a request. `origin` is the session that asks, which is not told what it did itself.
     pub(crate) async fn read(
         &self,
         caller: &Caller,
         op: ClientOp,
         origin: Option<u64>,
     ) -> Result<Answer, Rejection> {
+        let op = match Wish::of(&caller.user, op) {
+            Ok(wish) => return self.run_wish(caller, wish).await,
+            Err(op) => *op,
+        };
         match op {
             ClientOp::Sync(query) => self.sync(caller, query).await.map(Answer::Sync),
             ClientOp::Pull(query) => self.pull(caller, &query).await.map(Answer::Pull),
@@ -37,14 +42,15 @@ impl Engine {
                 .raise(caller, mark, MarkKind::Delivered, origin)
                 .await
                 .map(|()| Answer::Done),
-            ClientOp::Send(message) => self.send_message(caller, message).await,
+            ClientOp::Send(_)
+            | ClientOp::Edit(_)
+            | ClientOp::Delete(_)
+            | ClientOp::React(_)
+            | ClientOp::Pin(_) => unreachable!("commands are wishes"),
             ClientOp::Prefs(change) => self
                 .set_prefs(caller, change, origin)
                 .await
                 .map(Answer::Prefs),
-            ClientOp::Edit(_) | ClientOp::Delete(_) | ClientOp::React(_) | ClientOp::Pin(_) => {
-                Err(not_offered())
-            }
             ClientOp::Receipts(query) => self.receipts(caller, &query).await.map(Answer::Receipts),
             ClientOp::Watch(watch) => self.watch(caller, watch, origin).await.map(Answer::Watch),
             ClientOp::Unwatch(unwatch) => self

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use chat_proto::channel::Command;
-use chat_proto::wire::{Answer, SendAnswer};
+use chat_proto::channel::{Action, Command};
+use chat_proto::wire::Answer;
 use chat_proto::{Code, MessageId, Rejection, Seq};
 use tokio::sync::oneshot;
 
+use super::wish::answer_to;
 use crate::draft::Receipt;
 use crate::ports::Verdict;
 use crate::session::{SessionShared, Turn};
@@ -46,19 +47,24 @@ impl Submission {
 
     /// Answers the command.
     pub(super) fn answer(mut self, result: Result<Receipt, Rejection>) {
-        self.reply.send(match result {
-            // Something of it may be in the log, whatever stands in the way of finding out.
-            Err(rejection) if rejection.code == Code::Unavailable && !self.attempted.is_empty() => {
-                let unknown = Rejection::unknown_outcome(
-                    "the server could not confirm it: retry with the same client_id",
-                );
-                Err(Rejection {
-                    retry_after_ms: rejection.retry_after_ms,
-                    ..unknown
-                })
-            }
-            result => result,
-        });
+        self.reply.send(
+            &self.command.action,
+            match result {
+                // Something of it may be in the log, whatever stands in the way of finding out.
+                Err(rejection)
+                    if rejection.code == Code::Unavailable && !self.attempted.is_empty() =>
+                {
+                    let unknown = Rejection::unknown_outcome(
+                        "the server could not confirm it: retry with the same client_id",
+                    );
+                    Err(Rejection {
+                        retry_after_ms: rejection.retry_after_ms,
+                        ..unknown
+                    })
+                }
+                result => result,
+            },
+        );
     }
 }
 
@@ -104,7 +110,15 @@ impl Reply {
         }
     }
 
-    pub(super) fn send(&mut self, result: Result<Receipt, Rejection>) {
+    fn send(&mut self, action: &Action, result: Result<Receipt, Rejection>) {
+        self.settle(result, |receipt| answer_to(action, receipt));
+    }
+
+    fn settle(
+        &mut self,
+        result: Result<Receipt, Rejection>,
+        answer_of: impl FnOnce(Receipt) -> Answer,
+    ) {
         match self.0.take() {
             // Whoever waited may have gone; the log has what it has.
             Some(To::Waiter(sender)) => drop(sender.send(result)),
@@ -128,21 +142,10 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         if self.0.is_some() {
-            self.send(Err(Rejection::unknown_outcome(
+            let stopped = Rejection::unknown_outcome(
                 "the server stopped on the way: retry with the same client_id",
-            )));
+            );
+            self.settle(Err(stopped), |_| Answer::Done);
         }
     }
-}
-
-/// A receipt as a session hears it.
-pub(super) fn answer_of(receipt: Receipt) -> Answer {
-    Answer::Send(SendAnswer {
-        channel: receipt.channel,
-        seq: receipt.seq,
-        n: receipt.n,
-        message: receipt.message,
-        at: receipt.at,
-        duplicate: receipt.duplicate,
-    })
 }

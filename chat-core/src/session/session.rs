@@ -117,13 +117,14 @@ impl Session {
     /// Commands to one channel are carried out and answered in the order of these calls. A request that reads waits for
     /// the commands before it, so that it sees them.
     pub fn submit(&mut self, id: u32, op: ClientOp, bytes: usize) {
-        if let Some((channel, client_id)) = op.command_channel(&self.shared.user) {
+        let reply = |channel, client_id| {
             self.shared.outbound.begin_command(bytes);
             let turn = self.shared.order.take_turn(channel, client_id);
-            let reply = Reply::session(Arc::clone(&self.shared), id, bytes, turn);
-            self.engine.submit_op(&self.caller(), op, reply, bytes);
+            Reply::session(Arc::clone(&self.shared), id, bytes, turn)
+        };
+        let Err(op) = self.engine.submit_op(&self.caller(), op, reply, bytes) else {
             return;
-        }
+        };
         if self.page.is_some() {
             // Only a transport that ignores `accepts` gets here.
             self.refuse(
@@ -134,7 +135,7 @@ impl Session {
         }
         self.page = Some(Page {
             id,
-            waiting: Some(op),
+            waiting: Some(*op),
             answer: None,
         });
     }
