@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat_proto::entry::{Created, MemberRole, MembersChange, Message, MetaChange};
+use chat_proto::entry::{Created, Delete, Edit, MemberRole, MembersChange, Message, MetaChange};
 use chat_proto::people::*;
 use chat_proto::wire::*;
 use chat_proto::*;
@@ -742,6 +742,7 @@ fn entry() -> impl Strategy<Value = Entry> {
             at: Timestamp(at),
             from,
             device: device.map(DeviceId::from_uuid),
+            withheld: false,
             kind,
         })
 }
@@ -799,6 +800,14 @@ fn kind() -> impl Strategy<Value = EntryKind> {
         },
     );
     prop_oneof![
+        2 => (seq(), of(body())).prop_map(|(target, body)| EntryKind::Edit(Edit { target, body })),
+        1 => seq().prop_map(|target| EntryKind::Delete(Delete { target })),
+        1 => (seq(), any::<String>(), any::<bool>()).prop_map(|(target, emoji, remove)| {
+            EntryKind::React(chat_proto::entry::React { target, emoji, remove })
+        }),
+        1 => (seq(), any::<bool>())
+            .prop_map(|(target, remove)| EntryKind::Pin(chat_proto::entry::Pin { target, remove })),
+        1 => Just(EntryKind::Withheld),
         4 => message.prop_map(EntryKind::Message),
         1 => created.prop_map(EntryKind::Created),
         1 => members.prop_map(EntryKind::Members),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use chat_proto::entry::{Created, MemberRole, MembersChange, Message, MetaChange};
+use chat_proto::entry::{Created, Delete, Edit, MemberRole, MembersChange, Message, MetaChange};
 use chat_proto::people::*;
 use chat_proto::wire::*;
 use chat_proto::*;
@@ -135,7 +135,10 @@ fn every_code_kind_and_op_has_a_vector() {
         .iter()
         .map(|(_, entry)| entry.kind.name().to_owned())
         .collect();
-    for kind in ["message", "created", "members", "meta", "x_poll"] {
+    for kind in [
+        "message", "edit", "delete", "react", "pin", "created", "members", "meta", "withheld",
+        "x_poll",
+    ] {
         assert!(kinds.contains(kind), "{kind}");
     }
     let client = client_frames();
@@ -735,8 +738,19 @@ fn entries() -> Vec<(&'static str, Entry)> {
         at: Timestamp(1_767_225_600_000 + seq),
         from: user("alice"),
         device: Some(device),
+        withheld: false,
         kind,
     };
+    let target = Seq(2);
+    let edit = |body| EntryKind::Edit(Edit { target, body });
+    let react = |remove| {
+        EntryKind::React(chat_proto::entry::React {
+            target,
+            emoji: "\u{1f44d}".into(),
+            remove,
+        })
+    };
+    let pin = |remove| EntryKind::Pin(chat_proto::entry::Pin { target, remove });
     let message = Message {
         client_id: client_id(1),
         body: Some(Body::text("hello")),
@@ -806,6 +820,23 @@ fn entries() -> Vec<(&'static str, Entry)> {
             entry(3, 2, EntryKind::Message(answer)),
         ),
         ("erased message", entry(4, 3, EntryKind::Message(erased))),
+        ("edit", entry(9, 3, edit(Some(Body::text("hello again"))))),
+        (
+            "edit that is no longer the current one",
+            entry(9, 3, edit(None)),
+        ),
+        ("delete", entry(10, 3, EntryKind::Delete(Delete { target }))),
+        ("react", entry(11, 3, react(false))),
+        ("react, taken back", entry(12, 3, react(true))),
+        ("pin", entry(13, 3, pin(false))),
+        ("pin, no longer", entry(14, 3, pin(true))),
+        (
+            "withheld",
+            Entry {
+                device: None,
+                ..entry(15, 4, EntryKind::Withheld)
+            },
+        ),
         (
             "created, direct, by a system actor",
             Entry {

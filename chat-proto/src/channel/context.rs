@@ -23,7 +23,7 @@ pub struct Context<'a> {
     /// What each target is to the caller now; none for an entry that is no message.
     pub targets: BTreeMap<Seq, Option<Target>>,
     /// How the other user of a direct channel takes messages of the caller.
-    pub relation: Option<Relation>,
+    pub reception: Option<Reception>,
     /// Those of the people asked for who do not exist.
     pub strangers: BTreeSet<UserId>,
 }
@@ -36,7 +36,7 @@ impl<'a> Context<'a> {
             memberships: BTreeMap::new(),
             successor: None,
             targets: BTreeMap::new(),
-            relation: None,
+            reception: None,
             strangers: BTreeSet::new(),
         }
     }
@@ -44,7 +44,7 @@ impl<'a> Context<'a> {
 
 /// How a user takes direct messages of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Relation {
+pub struct Reception {
     /// They block the sender, who must not learn of it.
     pub blocks: bool,
     /// They take direct messages of their contacts only, and the sender is none.
@@ -62,8 +62,8 @@ pub struct Needs {
     pub successor: bool,
     /// Which entries are targets: go to [`Context::targets`]. All lie at or below the state's head.
     pub targets: BTreeSet<Seq>,
-    /// Whose relation to the caller: goes to [`Context::relation`].
-    pub relation: Option<UserId>,
+    /// Who receives the caller's message directly: how they take it goes to [`Context::reception`].
+    pub reception: Option<UserId>,
     /// Of whom it must be known that they exist: the others go to [`Context::strangers`].
     pub people: BTreeSet<UserId>,
 }
@@ -74,7 +74,7 @@ impl Needs {
         self.members.is_empty()
             && !self.successor
             && self.targets.is_empty()
-            && self.relation.is_none()
+            && self.reception.is_none()
             && self.people.is_empty()
     }
 }
@@ -105,11 +105,11 @@ impl Needs {
         if state.meta().is_none() {
             let other = message.direct_to.iter().find(|to| **to != command.from);
             self.people.extend(other.cloned());
-            self.relation = other.filter(|_| !command.system).cloned();
+            self.reception = other.filter(|_| !command.system).cloned();
             return;
         }
         if !command.system {
-            self.relation = peer(state, &command.from).cloned();
+            self.reception = peer(state, &command.from).cloned();
         }
         let targets = [message.reply_to, message.thread].into_iter().flatten();
         self.targets

@@ -6,7 +6,7 @@
 //! | what can be wished | [`Command`], [`Action`] |
 //! | who may what | [`may`] |
 //! | what is known of a channel | [`ChannelState`], [`Snapshot`] |
-//! | what must be looked up before deciding | [`needs`], [`Context`], [`Target`], [`Relation`] |
+//! | what must be looked up before deciding | [`needs`], [`Context`], [`Target`], [`Reception`] |
 //! | what a page of history shows beside a message | [`Annotations`] |
 //! | what a store writes beside the log | [`member_changes`], [`mark_after_own_message`] |
 //!
@@ -47,7 +47,7 @@ mod unread;
 mod views;
 
 pub use command::{Action, Command, CommandKey, ContentHash, NewBody, NewChannel, NewMessage};
-pub use context::{Context, Needs, Relation, needs};
+pub use context::{Context, Needs, Reception, needs};
 pub use decide::{Decision, Draft, decide};
 pub use evolve::evolve;
 pub use may::{Operation, may};

@@ -1,6 +1,6 @@
 //! Logs that no rule would have let happen: whoever wrote them, they are read like any other.
 
-use chat_proto::channel::{Context, Relation, decide, evolve, member_changes, needs};
+use chat_proto::channel::{Context, Reception, decide, evolve, member_changes, needs};
 use chat_proto::entry::{
     Created, Delete, Edit, MemberRole, MembersChange, Message, MetaChange, Pin, React,
 };
@@ -144,7 +144,7 @@ proptest! {
             let context = Context {
                 memberships: asked.members.into_iter().map(|user| (user, None)).collect(),
                 targets: asked.targets.into_iter().map(|seq| (seq, None)).collect(),
-                relation: asked.relation.map(|_| Relation::default()),
+                reception: asked.reception.map(|_| Reception::default()),
                 ..Context::new(&limits)
             };
             let outcome = decide(&state, &command, &context);

@@ -1,6 +1,6 @@
 //! What is done to messages: rights, ends, and the laws of bodies.
 
-use chat_proto::channel::{Action, Annotations, Relation, Target};
+use chat_proto::channel::{Action, Annotations, Reception, Target};
 use chat_proto::entry::{BodySet, Message};
 use chat_proto::{Body, ChannelId, Code, EntryKind, History, Role, Seq, UserId};
 use proptest::prelude::*;
@@ -165,7 +165,7 @@ fn what_a_blocked_sender_says_and_does_to_it_is_withheld() {
     world
         .act(0, first("open"))
         .expect("anybody may write to anybody");
-    world.relation = Relation {
+    world.reception = Reception {
         blocks: true,
         refuses: false,
     };
@@ -173,7 +173,7 @@ fn what_a_blocked_sender_says_and_does_to_it_is_withheld() {
     world
         .act(0, react(3, "+", false))
         .expect("the sender cannot tell");
-    world.relation = Relation::default();
+    world.reception = Reception::default();
     world
         .act(0, edit(3, "still hidden"))
         .expect("the sender cannot tell");
@@ -211,7 +211,7 @@ fn what_a_blocked_sender_says_and_does_to_it_is_withheld() {
 fn a_direct_channel_that_begins_withheld_is_one_of_two_members_all_the_same() {
     let (ann, bob) = (user(0), user(1));
     let mut world = World::new(ChannelId::direct(&ann, &bob));
-    world.relation = Relation {
+    world.reception = Reception {
         blocks: true,
         refuses: false,
     };
@@ -232,7 +232,7 @@ fn a_direct_channel_that_begins_withheld_is_one_of_two_members_all_the_same() {
 #[test]
 fn who_takes_messages_of_contacts_only_refuses_others() {
     let mut world = World::new(ChannelId::direct(&user(0), &user(1)));
-    world.relation = Relation {
+    world.reception = Reception {
         blocks: false,
         refuses: true,
     };

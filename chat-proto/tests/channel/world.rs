@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chat_proto::channel::{
-    Action, Context, Decision, Member, MemberChange, NewBody, NewChannel, NewMessage, Relation,
+    Action, Context, Decision, Member, MemberChange, NewBody, NewChannel, NewMessage, Reception,
     Target, decide, evolve, member_changes, needs, stamp, successor,
 };
 use chat_proto::entry::{Delete, MemberRole, MembersChange, Pin, React};
@@ -102,7 +102,7 @@ pub(crate) struct World {
     pub(crate) log: Vec<Record>,
     pub(crate) rows: BTreeMap<UserId, Member>,
     /// How the other user of a direct channel takes messages now.
-    pub(crate) relation: Relation,
+    pub(crate) reception: Reception,
     limits: Limits,
     commands: u64,
 }
@@ -113,7 +113,7 @@ impl World {
             state: ChannelState::empty(channel),
             log: Vec::new(),
             rows: BTreeMap::new(),
-            relation: Relation::default(),
+            reception: Reception::default(),
             limits: Limits::default(),
             commands: 0,
         }
@@ -192,7 +192,7 @@ impl World {
                 .iter()
                 .map(|seq| (*seq, self.target(*seq, &command.from)))
                 .collect(),
-            relation: needs.relation.map(|_| self.relation),
+            reception: needs.reception.map(|_| self.reception),
             ..Context::new(&self.limits)
         };
         decide(&self.state, command, &context)

@@ -496,6 +496,7 @@ impl Server {
             at: Timestamp(self.clock),
             from,
             device,
+            withheld: false,
             kind,
         };
         log.entries.push(entry.clone());

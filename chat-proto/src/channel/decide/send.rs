@@ -2,7 +2,7 @@
 
 use super::{Actor, Case, Decision, Draft};
 use crate::channel::command::NewMessage;
-use crate::channel::context::{Relation, peer};
+use crate::channel::context::{Reception, peer};
 use crate::channel::may::Operation;
 use crate::entry::{EntryKind, Message};
 use crate::id::UserId;
@@ -21,9 +21,9 @@ impl Case<'_> {
         )?;
         self.check_message(message)?;
         self.check_targets(actor, message)?;
-        let relation = self.relation(peer(self.state, &self.command.from))?;
+        let reception = self.reception(peer(self.state, &self.command.from))?;
         let mentions = self.mentioned(message, |user| Ok(self.role(user)?.is_some()))?;
-        let draft = self.record(message, mentions, relation)?;
+        let draft = self.record(message, mentions, reception)?;
         Ok(Decision::Record(vec![draft]))
     }
 
@@ -38,17 +38,17 @@ impl Case<'_> {
         if message.reply_to.or(message.thread).is_some() {
             return Err(no_such_target());
         }
-        let relation = self.relation(Some(to))?;
+        let reception = self.reception(Some(to))?;
         let mentions =
             self.mentioned(message, |user| Ok(user == to || *user == self.command.from))?;
         let first = Draft {
             kind: EntryKind::Created(created),
             key: None,
-            withheld: relation.blocks,
+            withheld: reception.blocks,
         };
         Ok(Decision::Record(vec![
             first,
-            self.record(message, mentions, relation)?,
+            self.record(message, mentions, reception)?,
         ]))
     }
 
@@ -72,19 +72,19 @@ impl Case<'_> {
     }
 
     /// Whether the message will be withheld from the other user of a direct channel.
-    fn relation(&self, to: Option<&UserId>) -> Result<Relation, Rejection> {
+    fn reception(&self, to: Option<&UserId>) -> Result<Reception, Rejection> {
         if self.command.system || to.is_none_or(|to| *to == self.command.from) {
-            return Ok(Relation::default());
+            return Ok(Reception::default());
         }
-        let relation = self.context.relation.ok_or_else(|| {
+        let reception = self.context.reception.ok_or_else(|| {
             Rejection::unavailable("whether the other user takes messages was not read; try again")
         })?;
-        if relation.refuses {
+        if reception.refuses {
             return Err(Rejection::forbidden(
                 "this user takes direct messages of contacts only; ask to be one",
             ));
         }
-        Ok(relation)
+        Ok(reception)
     }
 
     /// Those mentioned who are members, each once, as first named. The others are dropped without a word: a sender
@@ -107,7 +107,7 @@ impl Case<'_> {
         &self,
         message: &NewMessage,
         mentions: Vec<UserId>,
-        relation: Relation,
+        reception: Reception,
     ) -> Result<Draft, Rejection> {
         let key = self
             .command
@@ -124,7 +124,7 @@ impl Case<'_> {
                 mentions,
             }),
             key: Some(key),
-            withheld: relation.blocks,
+            withheld: reception.blocks,
         })
     }
 }
