@@ -19,6 +19,7 @@ use super::builder::EngineBuilder;
 use super::channels::Channels;
 use super::marks::Marks;
 use super::presence::Presence;
+use super::receptions::Receptions;
 use super::settings::EngineSettings;
 use super::topics::Topics;
 use super::watches::Watches;
@@ -62,6 +63,7 @@ pub(super) struct Inner {
     pub(super) marks: Marks,
     pub(super) presence: Presence,
     pub(super) watches: Watches,
+    pub(super) receptions: Receptions,
     /// Every task of the engine; joined by `shutdown`.
     pub(super) tasks: TaskTracker,
     /// Ends the tasks that have no end of their own.
@@ -93,6 +95,7 @@ impl Engine {
             marks: Marks::default(),
             presence: Presence::new(),
             watches: Watches::new(presence_interval),
+            receptions: Receptions::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             joined: watch::Sender::new(false),

@@ -124,6 +124,7 @@ impl Inner {
                 entries,
                 head,
             } => self.take_user_entries(user, entries, *head).await,
+            Payload::Relations { users } => self.forget_receptions_here(users),
             Payload::Revoked { user, device } => {
                 self.close_device(user, *device, GoAwayReason::Revoked, 0);
                 self.presence_ends(user, *device);

@@ -45,6 +45,9 @@ impl Inner {
         {
             return Ok(Looked::AfterFold);
         }
+        if let Some(receiver) = &needs.reception {
+            context.reception = Some(self.reception(receiver, &command.from).await?);
+        }
         let unknown: Vec<UserId> = needs
             .members
             .iter()

@@ -10,7 +10,7 @@
 //! | `batch` | from queued commands to one append, and what can go wrong on the way |
 //! | `fold`, `plan`, `settle` | the steps of a batch |
 //! | `key_search` | the rule that makes a retry find its first result |
-//! | `lookups` | what a decision needs beyond the fold |
+//! | `lookups`, `receptions` | what a decision needs beyond the fold; how users take direct messages of others |
 //! | `fan_out` | who hears of new entries, on this node and others |
 //! | `topics` | the local members of large channels |
 //! | `hub` | what other nodes tell this one |
@@ -47,6 +47,7 @@ mod plan;
 mod presence;
 mod reads;
 mod receipts;
+mod receptions;
 mod settings;
 mod settle;
 mod slot;

@@ -85,6 +85,11 @@ pub enum Payload {
         /// Whom.
         watched: UserId,
     },
+    /// How these users stand to others, or whose messages they take, has changed.
+    Relations {
+        /// Who.
+        users: Vec<UserId>,
+    },
     /// A device's sessions must close.
     Revoked {
         /// Whose device.
