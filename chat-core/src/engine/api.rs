@@ -8,6 +8,7 @@ use chat_proto::{ChannelId, ClientId, DeviceId, Rejection, Seq, UserId};
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
+use super::reads::no_such_channel;
 use super::submission::{Reply, Submission};
 use super::wish::{Wish, answer_to};
 use crate::caller::Caller;
@@ -126,13 +127,8 @@ impl Engine {
     /// `not_found` for a channel that is not there for the caller.
     pub async fn channel(&self, caller: &Caller, channel: ChannelId) -> Result<Summary, Rejection> {
         let row = self.readable(caller, channel).await?;
-        let mut prefs = self
-            .inner
-            .parts
-            .users
-            .prefs(&caller.user, &[channel])
-            .await?;
-        Ok(self.summary(row, prefs.remove(&channel).unwrap_or_default()))
+        let mut summaries = self.summaries_of(caller, vec![row]).await?;
+        summaries.pop().ok_or_else(no_such_channel)
     }
 
     /// A page of a channel's members.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use chat_proto::people::{
-    ContactState, PrefsChange, ProfileChange, Relation, RelationChange, UserEntry,
+    ContactState, PrefsChange, ProfileChange, Relation, RelationChange, UserEntry, UserEntryKind,
 };
 use chat_proto::wire::{PrefsAnswer, Push, SharedPush, UserPush};
 use chat_proto::{Rejection, Seq, UserId};
@@ -160,7 +160,10 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         let writing = write(Arc::clone(&self.inner.parts.users));
         self.to_the_end(async move {
-            let written = writing.await?;
+            let written = writing.await.inspect_err(|_| {
+                // Whatever it was, it may have been done.
+                inner.receptions.forget_all();
+            })?;
             inner.tell_written(&written, origin).await;
             Ok(written)
         })
@@ -185,6 +188,10 @@ impl Engine {
 impl Inner {
     /// Tells the users' sessions, here and on other nodes, all but the one whose answer tells it.
     pub(super) async fn tell_written(&self, written: &WrittenEntries, origin: Option<u64>) {
+        let concerned = concerned(written);
+        if !concerned.is_empty() {
+            self.forget_receptions(&concerned).await;
+        }
         for (user, entries) in written {
             let Some(last) = entries.last() else { continue };
             self.deliver_user_entries(user, entries, origin);
@@ -248,4 +255,21 @@ impl Inner {
 
 fn no_such_user() -> Rejection {
     Rejection::not_found("there is no such user")
+}
+
+/// Between whom direct messages may be taken otherwise than before.
+fn concerned(written: &WrittenEntries) -> Vec<UserId> {
+    let mut users = BTreeSet::new();
+    for (user, entries) in written {
+        for entry in entries {
+            let other = match &entry.kind {
+                UserEntryKind::Contact(change) => Some(&change.user),
+                UserEntryKind::Block(change) => Some(&change.user),
+                UserEntryKind::Profile(_) => None,
+                _ => continue,
+            };
+            users.extend([user].into_iter().chain(other).cloned());
+        }
+    }
+    users.into_iter().collect()
 }

@@ -1,6 +1,6 @@
 //! Pages of a log, for those who may see it.
 
-use chat_proto::channel::Member;
+use chat_proto::channel::{Member, Reception};
 use chat_proto::wire::{
     Answer, ClientOp, HistoryAnswer, HistoryQuery, PullAnswer, PullQuery, Push, TypingPush,
 };
@@ -161,6 +161,9 @@ impl Engine {
             .into_iter()
             .filter(|user| *user != caller.user)
             .collect();
+        if self.inner.is_shut_out(&caller.user, channel, &others).await {
+            return;
+        }
         let push = TypingPush {
             channel,
             user: caller.user.clone(),
@@ -211,6 +214,18 @@ impl Inner {
         {
             Verdict::Allow | Verdict::ReplaceBody(_) => Ok(()),
             Verdict::Deny(rejection) => Err(rejection),
+        }
+    }
+
+    /// Whether the channel is the user's direct one with somebody who wants to hear nothing of them; also while nobody can
+    /// tell.
+    async fn is_shut_out(&self, user: &UserId, channel: ChannelId, others: &[UserId]) -> bool {
+        match others {
+            [other] if channel == ChannelId::direct(user, other) => {
+                let reception = self.reception(other, user).await;
+                !matches!(reception, Ok(Reception { blocks: false, .. }))
+            }
+            _ => false,
         }
     }
 

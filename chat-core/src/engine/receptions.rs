@@ -45,6 +45,14 @@ struct Remembered {
 }
 
 impl Receptions {
+    pub(super) fn forget_all(&self) {
+        let mut state = self.lock();
+        *state = State {
+            forgotten: state.forgotten + 1,
+            ..State::default()
+        };
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way through a change.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_proto::channel::unread;
 use chat_proto::people::{Prefs, UserEntry};
 use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
-use chat_proto::{Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp};
+use chat_proto::{
+    Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp, UserId,
+};
 use uuid::Uuid;
 
 use super::engine::Engine;
@@ -177,28 +179,53 @@ impl Engine {
         entries: u32,
         mut bytes_left: usize,
     ) -> Result<Vec<Summary>, Rejection> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let listed: Vec<ChannelId> = rows.iter().map(|row| row.channel).collect();
-        let mut prefs = self.inner.parts.users.prefs(&caller.user, &listed).await?;
         let entries = usize::try_from(entries)
             .unwrap_or(usize::MAX)
             .min(self.limits().page_entries_max);
-        let mut summaries = Vec::with_capacity(rows.len());
-        for row in rows {
-            let cursor = cursors
-                .get(&row.channel)
-                .map_or(Seq(0), |(cursor, _)| *cursor);
-            let prefs = prefs.remove(&row.channel).unwrap_or_default();
-            let mut summary = self.summary(row, prefs);
-            if entries > 0 {
-                self.add_newest(caller, &mut summary, cursor, entries, &mut bytes_left)
+        let mut summaries = self.summaries_of(caller, rows).await?;
+        if entries > 0 {
+            for summary in &mut summaries {
+                let cursor = cursors.get(&summary.channel);
+                let cursor = cursor.map_or(Seq(0), |(cursor, _)| *cursor);
+                self.add_newest(caller, summary, cursor, entries, &mut bytes_left)
                     .await?;
             }
-            summaries.push(summary);
         }
         Ok(summaries)
+    }
+
+    /// Rows as the caller sees them, with what they set for themselves. Of somebody whom they block nothing is unread.
+    pub(super) async fn summaries_of(
+        &self,
+        caller: &Caller,
+        rows: Vec<InboxRow>,
+    ) -> Result<Vec<Summary>, Rejection> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let users = &self.inner.parts.users;
+        let listed: Vec<ChannelId> = rows.iter().map(|row| row.channel).collect();
+        let mut prefs = users.prefs(&caller.user, &listed).await?;
+        let peers: BTreeSet<UserId> = rows
+            .iter()
+            .filter_map(|row| row.peer.clone().filter(|peer| *peer != caller.user))
+            .collect();
+        let relations = if peers.is_empty() {
+            BTreeMap::new()
+        } else {
+            users.relations(&caller.user, &peers).await?
+        };
+        let summaries = rows.into_iter().map(|row| {
+            let prefs = prefs.remove(&row.channel).unwrap_or_default();
+            let relation = row.peer.as_ref().and_then(|peer| relations.get(peer));
+            let blocks = relation.is_some_and(|relation| relation.blocks);
+            let mut summary = self.summary(row, prefs);
+            if blocks {
+                (summary.unread, summary.mentions) = (0, 0);
+            }
+            summary
+        });
+        Ok(summaries.collect())
     }
 
     /// Adds the newest entries after the cursor, as far as the answer has room, and names what lies between.
@@ -247,7 +274,7 @@ impl Engine {
     }
 
     /// A row as its member sees it, with what they set for themselves.
-    pub(super) fn summary(&self, row: InboxRow, prefs: Prefs) -> Summary {
+    fn summary(&self, row: InboxRow, prefs: Prefs) -> Summary {
         let preview_max = self.limits().preview_bytes_max;
         Summary {
             channel: row.channel,
