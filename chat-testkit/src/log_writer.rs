@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use chat_core::ports::{
     Append, AppendOutcome, AppendRecord, EntriesQuery, MessageStore, PageLimit, PortError, Retry,
+    SetBody,
 };
 use chat_core::proto::channel::{
-    Action, ChannelState, Context, Decision, Member, NewChannel, NewMessage, decide, evolve,
-    member_changes, needs, stamp, successor,
+    Action, ChannelState, Context, Decision, Member, NewBody, NewChannel, NewMessage, Reception,
+    Target, decide, evolve, member_changes, needs, stamp, successor,
 };
-use chat_core::proto::entry::{MemberRole, MembersChange, MetaChange};
+use chat_core::proto::entry::{BodySet, Delete, MemberRole, MembersChange, MetaChange, Pin, React};
 use chat_core::proto::{
     Body, ChannelId, ChannelType, ClientId, Command, DeviceId, Entry, EntryKind, Head, History,
     Limits, Record, Role, Seq, Timestamp, UserId,
@@ -58,6 +59,8 @@ struct Folded {
     state: ChannelState,
     members: BTreeMap<UserId, Member>,
     records: Vec<Record>,
+    /// How the other user of a direct channel takes messages.
+    reception: Reception,
 }
 
 impl LogWriter {
@@ -125,7 +128,7 @@ impl LogWriter {
         &self.folded.records
     }
 
-    /// The log's entries.
+    /// The log's entries, with bodies as they now are.
     pub fn entries(&self) -> Vec<Entry> {
         let entries = self.folded.records.iter();
         entries.map(|record| record.entry.clone()).collect()
@@ -210,6 +213,54 @@ impl LogWriter {
             ..MetaChange::default()
         };
         self.run(by, Action::Meta(change)).await
+    }
+
+    /// Begins a direct channel with its first message.
+    pub async fn direct(messages: &Arc<dyn MessageStore>, from: &UserId, to: &UserId) -> Self {
+        let mut writer = Self::new(messages, ChannelId::direct(from, to));
+        writer.begin_direct(from, to).await;
+        writer
+    }
+
+    /// Begins the log as a direct channel, with a first message.
+    pub async fn begin_direct(&mut self, from: &UserId, to: &UserId) -> Entry {
+        let mut message = NewMessage::new(Body::text("first"));
+        message.direct_to = Some(to.clone());
+        self.send(from, message).await
+    }
+
+    /// From now on the other user of a direct channel blocks whoever writes, or no longer.
+    pub fn set_blocked(&mut self, blocks: bool) {
+        self.folded.reception = Reception {
+            blocks,
+            refuses: false,
+        };
+    }
+
+    /// Has a message say something else.
+    pub async fn edit(&mut self, by: &UserId, target: Seq, text: impl Into<String>) -> Entry {
+        let body = Body::text(text);
+        self.run(by, Action::Edit(NewBody { target, body })).await
+    }
+
+    /// Erases a message.
+    pub async fn delete(&mut self, by: &UserId, target: Seq) -> Entry {
+        self.run(by, Action::Delete(Delete { target })).await
+    }
+
+    /// Sets a sign on a message, or takes it back.
+    pub async fn react(&mut self, by: &UserId, target: Seq, emoji: &str, remove: bool) -> Entry {
+        let react = React {
+            target,
+            emoji: emoji.to_owned(),
+            remove,
+        };
+        self.run(by, Action::React(react)).await
+    }
+
+    /// Pins a message, or no longer.
+    pub async fn pin(&mut self, by: &UserId, target: Seq, remove: bool) -> Entry {
+        self.run(by, Action::Pin(Pin { target, remove })).await
     }
 
     /// A command of this writer's device with a fresh key.
@@ -300,11 +351,30 @@ impl LogWriter {
             );
             let open = rest.records.split_off(durable);
             self.accept(&rest);
+            self.set_bodies(&rest).await;
             if open.is_empty() {
                 return;
             }
             rest.expected_head = self.head().seq;
             rest.records = open;
+        }
+    }
+
+    /// Sets the bodies that an append to a store which does not do it by itself tells.
+    async fn set_bodies(&self, append: &Append) {
+        if self.messages.capabilities().append_sets_bodies {
+            return;
+        }
+        let entries = append.records.iter().map(|of| &of.record.entry);
+        for set in entries.filter_map(Entry::sets_body) {
+            let set = SetBody {
+                channel: append.channel,
+                target: set.target,
+                rev: set.rev,
+                body: set.body.cloned(),
+            };
+            let done = self.messages.set_body(set).await;
+            done.expect("the store sets a body");
         }
     }
 
@@ -406,6 +476,7 @@ impl Folded {
             state: ChannelState::empty(channel),
             members: BTreeMap::new(),
             records: Vec::new(),
+            reception: Reception::default(),
         }
     }
 
@@ -437,13 +508,21 @@ impl Folded {
             context.successor = successor(staying.map(|(user, member)| (user, *member)));
         }
         let targets = needs.targets.into_iter();
-        context.targets = targets.map(|seq| (seq, self.is_message(seq))).collect();
+        context.targets = targets
+            .map(|seq| (seq, self.target(seq, &command.from)))
+            .collect();
+        context.reception = needs.reception.map(|_| self.reception);
         context
     }
 
-    fn is_message(&self, seq: Seq) -> bool {
-        let mut entries = self.records.iter().map(|record| &record.entry);
-        entries.any(|entry| entry.seq == seq && entry.kind.is_message())
+    fn target(&self, seq: Seq, caller: &UserId) -> Option<Target> {
+        let mut log = self.records.iter().map(|record| &record.entry);
+        let message = log.find(|entry| entry.seq == seq)?;
+        let mut target = Target::of(message)?;
+        for later in log {
+            target.apply(seq, later, caller);
+        }
+        Some(target)
     }
 
     fn fold(&mut self, record: Record) -> AppendRecord {
@@ -456,7 +535,29 @@ impl Folded {
             self.state.adopt_roster(self.members.clone());
         }
         self.records.push(record.clone());
+        if let Some(set) = record.entry.sets_body() {
+            self.set_body(set);
+        }
         AppendRecord { record, changes }
+    }
+
+    /// Keeps the known log as it now is: a message with its last body, and only the edit that set it with a body.
+    fn set_body(&mut self, set: BodySet<'_>) {
+        let mut current = None;
+        for record in &mut self.records {
+            match &mut record.entry.kind {
+                EntryKind::Message(message) if record.entry.seq == set.target => {
+                    message.set_body(set);
+                    current = message.rev;
+                }
+                EntryKind::Edit(edit)
+                    if edit.target == set.target && current != Some(record.entry.seq) =>
+                {
+                    edit.body = None;
+                }
+                _ => {}
+            }
+        }
     }
 
     /// These records on top of this log, which together lead to `after`.

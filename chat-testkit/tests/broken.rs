@@ -102,6 +102,19 @@ caught! {
     profiles_fall_back
     status_without_text
     statuses_without_revs
+    targets_without_pins
+    last_set_wins
+    edits_keep_their_bodies
+    copies_as_sent
+    bodies_set_later
+    head_after_annotations
+    counts_what_is_withheld
+    forgets_that_it_is_withheld
+    notes_in_memory
+    mentions_of_the_erased
+    last_as_sent
+    withheld_is_activity
+    lists_what_is_withheld
     users_lost_on_reopen
 }
 

@@ -404,6 +404,7 @@ mod tests {
             at: Timestamp(0),
             from: user(),
             device: None,
+            withheld: false,
             kind: EntryKind::Message(message),
         };
         Arc::new(SharedPush::new(Push::Entry(EntryPush {

@@ -21,6 +21,16 @@ pub trait InboxTwist: Send + Sync + 'static {
         query
     }
 
+    /// Instead of what [`InboxStore::list`] answers, row by row.
+    async fn listed(
+        &self,
+        _inner: &dyn InboxStore,
+        _user: &UserId,
+        rows: Vec<InboxRow>,
+    ) -> Vec<InboxRow> {
+        rows
+    }
+
     /// Instead of [`InboxStore::left`].
     async fn left(
         &self,
@@ -74,8 +84,9 @@ impl<T: InboxTwist> InboxStore for TwistedInbox<T> {
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         let user = query.user.clone();
         let page = self.inner.list(self.twist.query(query)).await?;
+        let rows = self.twist.listed(&*self.inner, &user, page.rows).await;
         Ok(InboxPage {
-            rows: self.twisted(&user, page.rows).await,
+            rows: self.twisted(&user, rows).await,
             more: page.more,
         })
     }

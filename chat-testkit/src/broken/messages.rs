@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    Append, AppendOutcome, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded, MembersPage,
-    MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PortError,
-    StoreCapabilities,
+    Append, AppendOutcome, BodyNote, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded,
+    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PortError,
+    SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
 use chat_core::proto::{ChannelId, Epoch, Head, Seq, UserId};
 
@@ -63,6 +63,48 @@ pub trait MessagesTwist: Send + Sync + 'static {
         query: MessagesQuery,
     ) -> Result<MessagesPage, PortError> {
         inner.messages(query).await
+    }
+
+    /// Instead of [`MessageStore::targets`].
+    async fn targets(
+        &self,
+        inner: &dyn MessageStore,
+        query: TargetsQuery,
+    ) -> Result<Targets, PortError> {
+        inner.targets(query).await
+    }
+
+    /// Instead of [`MessageStore::set_body`].
+    async fn set_body(&self, inner: &dyn MessageStore, set: SetBody) -> Result<(), PortError> {
+        inner.set_body(set).await
+    }
+
+    /// Instead of [`MessageStore::keep_body_note`].
+    async fn keep_body_note(
+        &self,
+        inner: &dyn MessageStore,
+        note: BodyNote,
+    ) -> Result<(), PortError> {
+        inner.keep_body_note(note).await
+    }
+
+    /// Instead of [`MessageStore::drop_body_note`].
+    async fn drop_body_note(
+        &self,
+        inner: &dyn MessageStore,
+        channel: ChannelId,
+        after: Seq,
+    ) -> Result<(), PortError> {
+        inner.drop_body_note(channel, after).await
+    }
+
+    /// Instead of [`MessageStore::body_notes`].
+    async fn body_notes(
+        &self,
+        inner: &dyn MessageStore,
+        limit: usize,
+    ) -> Result<Vec<BodyNote>, PortError> {
+        inner.body_notes(limit).await
     }
 
     /// Instead of [`MessageStore::find_key`].
@@ -135,6 +177,28 @@ impl<T: MessagesTwist> MessageStore for TwistedMessages<T> {
 
     async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError> {
         self.twist.messages(&*self.inner, query).await
+    }
+
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
+        self.twist.targets(&*self.inner, query).await
+    }
+
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        self.twist.set_body(&*self.inner, set).await
+    }
+
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError> {
+        self.twist.keep_body_note(&*self.inner, note).await
+    }
+
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError> {
+        self.twist
+            .drop_body_note(&*self.inner, channel, after)
+            .await
+    }
+
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
+        self.twist.body_notes(&*self.inner, limit).await
     }
 
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {

@@ -3,6 +3,7 @@
 //! An adapter author reads them as a list of what goes wrong in stores.
 
 mod appends;
+mod bodies;
 mod inbox;
 mod messages;
 mod people;
@@ -18,6 +19,11 @@ pub use appends::{
     AcknowledgesTheLoser, ClaimsMoreThanIsDurable, CutsLongBodies, EndsTextAtZero,
     ForgetsDepartures, ForgetsUnknownFields, KnownKeyAppendedAgain, NotWrittenClaimedAfterTimeout,
     NumberGivenOutBeforeCommit, TearsCreationFromFirstMessage, VisibleOutOfOrder,
+};
+pub use bodies::{
+    BodiesSetLater, ByTheLetter, CopiesAsSent, CountsWhatIsWithheld, EditsKeepTheirBodies,
+    ForgetsThatItIsWithheld, HeadAfterAnnotations, LastSetWins, ListsWhatIsWithheld, NotesInMemory,
+    NotesWhatWasSent, RowsByTheLetter, TargetsWithoutPins,
 };
 pub use inbox::{InboxTwist, TwistedInbox};
 pub use messages::{MessagesTwist, TwistedMessages};

@@ -230,9 +230,10 @@ impl ShowsWhatIsNotVisible {
 
 #[async_trait]
 impl InboxTwist for ShowsWhatIsNotVisible {
-    async fn row(&self, _user: &UserId, mut row: InboxRow) -> InboxRow {
+    async fn row(&self, user: &UserId, mut row: InboxRow) -> InboxRow {
         let query = MessagesQuery {
             channel: row.channel,
+            viewer: user.clone(),
             after: Seq(0),
             before: row.head.seq.next(),
             newest: true,
@@ -242,7 +243,7 @@ impl InboxTwist for ShowsWhatIsNotVisible {
             },
         };
         if let Ok(mut page) = self.messages.messages(query).await {
-            row.last = page.messages.pop();
+            row.last = page.messages.pop().map(|newest| newest.entry);
         }
         row
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::inbox::{InboxTwist, TwistedInbox};
 use super::messages::{MessagesTwist, TwistedMessages};
 use super::users::{TwistedUsers, UsersTwist};
-use super::{appends, people, reads, rows, views};
+use super::{appends, bodies, people, reads, rows, views};
 use crate::factory::Stores;
 use crate::memory_stores::MemoryStores;
 
@@ -449,6 +449,84 @@ pub const BROKEN: &[Broken] = &[
         wrap: users::<people::StatusesWithoutRevs>,
     },
     Broken {
+        name: "targets_without_pins",
+        caught_by: "targets_follow_the_log",
+        law: "a target is what was done to it",
+        wrap: messages::<bodies::TargetsWithoutPins>,
+    },
+    Broken {
+        name: "last_set_wins",
+        caught_by: "bodies_converge_in_any_order",
+        law: "end with the highest revision",
+        wrap: messages::<bodies::LastSetWins>,
+    },
+    Broken {
+        name: "edits_keep_their_bodies",
+        caught_by: "an_edit_carries_its_body_while_it_is_current",
+        law: "while it is the current one",
+        wrap: messages::<bodies::EditsKeepTheirBodies>,
+    },
+    Broken {
+        name: "copies_as_sent",
+        caught_by: "a_superseded_body_is_in_no_read",
+        law: "a superseded body is in no read",
+        wrap: messages::<bodies::CopiesAsSent>,
+    },
+    Broken {
+        name: "bodies_set_later",
+        caught_by: "an_append_sets_bodies_at_once",
+        law: "as soon as its append is acknowledged",
+        wrap: messages::<bodies::BodiesSetLater>,
+    },
+    Broken {
+        name: "head_after_annotations",
+        caught_by: "annotations_are_exact",
+        law: "as of",
+        wrap: messages::<bodies::HeadAfterAnnotations>,
+    },
+    Broken {
+        name: "counts_what_is_withheld",
+        caught_by: "annotations_leave_out_what_is_withheld",
+        law: "shows the reactions, pin and replies",
+        wrap: messages::<bodies::CountsWhatIsWithheld>,
+    },
+    Broken {
+        name: "forgets_that_it_is_withheld",
+        caught_by: "withheld_is_kept",
+        law: "whether an entry is withheld is kept",
+        wrap: messages::<bodies::ForgetsThatItIsWithheld>,
+    },
+    Broken {
+        name: "notes_in_memory",
+        caught_by: "body_notes_last_until_dropped",
+        law: "until it is dropped",
+        wrap: messages::<bodies::NotesInMemory>,
+    },
+    Broken {
+        name: "mentions_of_the_erased",
+        caught_by: "an_erased_message_mentions_nobody",
+        law: "an erased message mentions nobody",
+        wrap: mentions_of_the_erased,
+    },
+    Broken {
+        name: "last_as_sent",
+        caught_by: "last_follows_edits_and_deletions",
+        law: "the body that the message now has",
+        wrap: last_as_sent,
+    },
+    Broken {
+        name: "withheld_is_activity",
+        caught_by: "what_is_withheld_raises_nothing",
+        law: "raises the head alone",
+        wrap: withheld_is_activity,
+    },
+    Broken {
+        name: "lists_what_is_withheld",
+        caught_by: "a_channel_of_withheld_entries_is_not_listed",
+        law: "once it holds something for its member",
+        wrap: lists_what_is_withheld,
+    },
+    Broken {
         name: "users_lost_on_reopen",
         caught_by: "users_survive_reopen",
         law: "what was acknowledged of a user",
@@ -486,6 +564,45 @@ fn lost_on_reopen() -> Wrap {
         } else {
             stores
         }
+    })
+}
+
+fn by_the_letter(what: bodies::ByTheLetter) -> Wrap {
+    Arc::new(move |stores| {
+        let twist = bodies::RowsByTheLetter::new(Arc::clone(stores.messages()), what);
+        let inner = Arc::clone(stores.inbox());
+        stores.with_inbox(Arc::new(TwistedInbox::new(inner, twist)))
+    })
+}
+
+fn mentions_of_the_erased() -> Wrap {
+    by_the_letter(bodies::ByTheLetter::Mentions)
+}
+
+fn withheld_is_activity() -> Wrap {
+    by_the_letter(bodies::ByTheLetter::Activity)
+}
+
+fn last_as_sent() -> Wrap {
+    Arc::new(|stores| {
+        let copies = bodies::CopiesAsSent::default();
+        let notes = bodies::NotesWhatWasSent(copies.clone());
+        let messages = Arc::clone(stores.messages());
+        let inbox = Arc::clone(stores.inbox());
+        stores
+            .with_messages(Arc::new(TwistedMessages::new(messages, notes)))
+            .with_inbox(Arc::new(TwistedInbox::new(inbox, copies)))
+    })
+}
+
+fn lists_what_is_withheld() -> Wrap {
+    Arc::new(|stores| {
+        let twist = bodies::ListsWhatIsWithheld::default();
+        let messages = Arc::clone(stores.messages());
+        let inbox = Arc::clone(stores.inbox());
+        stores
+            .with_messages(Arc::new(TwistedMessages::new(messages, twist.clone())))
+            .with_inbox(Arc::new(TwistedInbox::new(inbox, twist)))
     })
 }
 

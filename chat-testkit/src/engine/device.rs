@@ -365,6 +365,7 @@ impl Device {
             at: sent.at,
             from: self.user.clone(),
             device: Some(self.device),
+            withheld: false,
             kind: EntryKind::Message(entry::Message {
                 client_id,
                 body: Some(unsent.message.body),

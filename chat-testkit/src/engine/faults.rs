@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chat_core::memory::{MemoryRouter, MemoryStore};
 use chat_core::ports::{
-    Append, AppendOutcome, AppendRecord, EntriesPage, EntriesQuery, Envelope, FoundKey, KeyQuery,
-    Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery,
-    PortError, Retry, Router, RouterFeed, StoreCapabilities,
+    Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery, Envelope, FoundKey,
+    KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, PortError, Retry, Router, RouterFeed, SetBody, StoreCapabilities, Targets,
+    TargetsQuery,
 };
 use chat_core::proto::channel::{Member, evolve};
 use chat_core::proto::entry::MetaChange;
@@ -246,6 +247,7 @@ impl MessageStore for FaultyStore {
     fn capabilities(&self) -> StoreCapabilities {
         StoreCapabilities {
             append_searches_keys: self.fault == StoreFault::KeySearchedOnlyAfterALostRace,
+            append_sets_bodies: false,
         }
     }
 
@@ -306,6 +308,26 @@ impl MessageStore for FaultyStore {
 
     async fn messages(&self, query: MessagesQuery) -> Result<MessagesPage, PortError> {
         self.inner.messages(query).await
+    }
+
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
+        self.inner.targets(query).await
+    }
+
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        self.inner.set_body(set).await
+    }
+
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError> {
+        self.inner.keep_body_note(note).await
+    }
+
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError> {
+        self.inner.drop_body_note(channel, after).await
+    }
+
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
+        self.inner.body_notes(limit).await
     }
 
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {

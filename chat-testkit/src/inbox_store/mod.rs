@@ -1,11 +1,16 @@
 //! Proof of the `InboxStore` contract: one case per sentence.
 
+mod changed;
 mod last;
 mod listing;
 mod marks;
 mod private;
 mod unread;
 
+pub use changed::{
+    a_channel_of_withheld_entries_is_not_listed, an_erased_message_mentions_nobody,
+    last_follows_edits_and_deletions, what_is_withheld_raises_nothing,
+};
 pub use last::{last_respects_the_visible_range, left_names_what_was_left};
 pub use listing::{
     inbox_follows_the_log, inbox_lists_own_channels_only, inbox_pages_in_order_without_gap,
@@ -38,6 +43,10 @@ macro_rules! __inbox_store_cases {
             a_new_member_has_nothing_unread
             mentions_count_once
             last_respects_the_visible_range
+            an_erased_message_mentions_nobody
+            last_follows_edits_and_deletions
+            what_is_withheld_raises_nothing
+            a_channel_of_withheld_entries_is_not_listed
             left_names_what_was_left
             a_mark_is_activity_of_its_owner
         }

@@ -9,7 +9,7 @@ use chat_core::proto::{Head, Limits, Role, Seq};
 use super::append::assert_log;
 use super::keys::{assert_found, found};
 use super::members::assert_members;
-use super::pages::{every_message, folded_records};
+use super::pages::{every_message, folded_records, nobody};
 use crate::case::join_all;
 use crate::factory::Opened;
 use crate::log_writer::{LogWriter, WHOLE_PAGE};
@@ -93,6 +93,7 @@ pub async fn an_absent_channel_is_empty(opened: Opened) {
     assert_eq!((page.entries, page.head), (vec![], Head::EMPTY));
     let query = MessagesQuery {
         channel,
+        viewer: nobody(),
         after: Seq(0),
         before: Seq(u64::MAX >> 1),
         newest: true,

@@ -6,6 +6,7 @@ mod channels;
 mod keys;
 mod members;
 mod pages;
+mod targets;
 mod visibility;
 
 pub use append::{
@@ -26,6 +27,12 @@ pub use keys::{
 };
 pub use members::{member_pages_are_exact, members_follow_the_log, successor_is_longest_standing};
 pub use pages::{message_pages_are_exact, pages_are_contiguous, pages_respect_bytes_and_hold_one};
+pub use targets::{
+    a_superseded_body_is_in_no_read, an_append_sets_bodies_at_once,
+    an_edit_carries_its_body_while_it_is_current, annotations_are_exact,
+    annotations_leave_out_what_is_withheld, bodies_converge_in_any_order,
+    body_notes_last_until_dropped, targets_follow_the_log, withheld_is_kept,
+};
 pub use visibility::{reads_see_what_was_acknowledged, visible_only_in_order};
 
 #[doc(hidden)]
@@ -56,6 +63,15 @@ macro_rules! __message_store_cases {
             members_follow_the_log
             member_pages_are_exact
             successor_is_longest_standing
+            targets_follow_the_log
+            bodies_converge_in_any_order
+            an_edit_carries_its_body_while_it_is_current
+            a_superseded_body_is_in_no_read
+            an_append_sets_bodies_at_once
+            annotations_are_exact
+            annotations_leave_out_what_is_withheld
+            withheld_is_kept
+            body_notes_last_until_dropped
             channels_are_isolated
             an_absent_channel_is_empty
             epoch_outlives_reopen

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chat_core::ports::{EntriesQuery, MessageStore, MessagesQuery, PageLimit};
-use chat_core::proto::{ChannelId, Entry, Record, Seq};
+use chat_core::ports::{EntriesQuery, MessageStore, MessagesPage, MessagesQuery, PageLimit};
+use chat_core::proto::{ChannelId, Entry, Record, Seq, UserId};
 
 use crate::factory::Opened;
 use crate::log_writer::{LogWriter, WHOLE_PAGE};
@@ -84,13 +84,15 @@ pub async fn pages_respect_bytes_and_hold_one(opened: Opened) {
         for newest in [true, false] {
             let query = MessagesQuery {
                 channel: writer.channel(),
+                viewer: nobody(),
                 after: Seq(0),
                 before: Seq(u64::MAX >> 1),
                 newest,
                 limit,
             };
             let page = opened.messages().messages(query).await;
-            assert_within(&page.expect("the store answers").messages, bytes);
+            let page = page.expect("the store answers");
+            assert_within(&entries_of(page), bytes);
         }
     }
 }
@@ -126,6 +128,7 @@ pub async fn message_pages_are_exact(opened: Opened) {
         {
             let query = MessagesQuery {
                 channel: writer.channel(),
+                viewer: nobody(),
                 after: Seq(after),
                 before: Seq(before),
                 newest,
@@ -147,7 +150,7 @@ pub async fn message_pages_are_exact(opened: Opened) {
             } else {
                 &inside[..length]
             };
-            let read: Vec<&Entry> = page.messages.iter().collect();
+            let read: Vec<&Entry> = page.messages.iter().map(|of| &of.entry).collect();
             assert_eq!(
                 read, expected,
                 "a page holds the messages of ({after}, {before}) that its end asks for, ascending"
@@ -187,6 +190,7 @@ pub(super) async fn every_message(
     loop {
         let query = MessagesQuery {
             channel,
+            viewer: nobody(),
             after: Seq(0),
             before,
             newest: true,
@@ -196,9 +200,18 @@ pub(super) async fn every_message(
         let Some(oldest) = page.messages.first() else {
             return read;
         };
-        before = oldest.seq;
-        read.splice(0..0, page.messages);
+        before = oldest.entry.seq;
+        read.splice(0..0, entries_of(page));
     }
+}
+
+fn entries_of(page: MessagesPage) -> Vec<Entry> {
+    page.messages.into_iter().map(|of| of.entry).collect()
+}
+
+/// Somebody to whom every reaction is another's.
+pub(super) fn nobody() -> UserId {
+    "nobody".parse().expect("a good name")
 }
 
 /// The records that `load` gives a caller who has folded nothing; at least the `last` one if the store can.

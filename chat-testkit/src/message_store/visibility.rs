@@ -8,6 +8,7 @@ use chat_core::proto::{ChannelId, Command, Head, Seq};
 
 use super::append::assert_contiguous;
 use super::keys::{assert_found, found};
+use super::pages::nobody;
 use crate::case::join_all;
 use crate::factory::Opened;
 use crate::log_writer::{LogWriter, WHOLE_PAGE};
@@ -82,6 +83,7 @@ async fn assert_sees(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
     );
     let query = MessagesQuery {
         channel,
+        viewer: nobody(),
         after: Seq(0),
         before: Seq(u64::MAX >> 1),
         newest: true,
@@ -91,8 +93,9 @@ async fn assert_sees(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
         },
     };
     let page = messages.messages(query).await.expect("the store answers");
+    let newest: Vec<_> = page.messages.into_iter().map(|of| of.entry).collect();
     assert_eq!(
-        page.messages,
+        newest,
         std::slice::from_ref(&record.entry),
         "the newest message is the one acknowledged"
     );
@@ -159,6 +162,7 @@ async fn read_messages(
         let last_round = written.load(Ordering::Acquire);
         let query = MessagesQuery {
             channel,
+            viewer: nobody(),
             after: Seq(0),
             before: Seq(u64::MAX >> 1),
             newest: true,
@@ -171,7 +175,7 @@ async fn read_messages(
         let gap = page
             .messages
             .windows(2)
-            .find(|pair| pair[1].n.0 != pair[0].n.0 + 1);
+            .find(|pair| pair[1].entry.n.0 != pair[0].entry.n.0 + 1);
         assert!(
             gap.is_none(),
             "a message is visible before one that precedes it: {gap:?}"

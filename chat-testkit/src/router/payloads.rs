@@ -26,6 +26,7 @@ pub(super) fn payloads(channel: ChannelId) -> Vec<Payload> {
         at: START,
         from: user.clone(),
         device: Some(device),
+        withheld: true,
         kind: EntryKind::Meta(meta),
     };
     let own = UserEntry {
@@ -80,6 +81,9 @@ pub(super) fn payloads(channel: ChannelId) -> Vec<Payload> {
         Payload::WatchEnds {
             watcher: user.clone(),
             watched: fresh_user("bob"),
+        },
+        Payload::Relations {
+            users: vec![user.clone(), fresh_user("carol")],
         },
         Payload::Revoked {
             user: user.clone(),
