@@ -170,6 +170,7 @@ fn entry(seq: u64, n: u64, from: &UserId, kind: EntryKind) -> Entry {
         at: Timestamp(0),
         from: from.clone(),
         device: None,
+        withheld: false,
         kind,
     }
 }
