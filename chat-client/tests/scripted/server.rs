@@ -242,6 +242,7 @@ pub(crate) fn entry(seq: u64) -> Entry {
         at: Timestamp(seq),
         from: "bob".parse().expect("a good name"),
         device: None,
+        withheld: false,
         kind: EntryKind::Message(MessageEntry {
             client_id: ClientId::from_uuid(Uuid::from_u128(u128::from(seq))),
             body: Some(Body::text(format!("number {seq}"))),
