@@ -250,6 +250,7 @@ mod tests {
             at: Timestamp(0),
             from: "bob".parse().expect("a good name"),
             device: None,
+            withheld: false,
             kind: EntryKind::Unknown {
                 kind: "x".into(),
                 fields: serde_json::Map::new(),
