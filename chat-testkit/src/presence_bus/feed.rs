@@ -5,8 +5,8 @@ use chat_core::proto::people::Status;
 
 use super::factory::OpenedPresenceBus;
 use super::report::{
-    announce, gone, here, here_as, join, next, offline, online, says, shown, state, status,
-    transition, unwatch, watch,
+    announce, gone, here, here_as, join, next, next_within, offline, online, says, shown, state,
+    status, transition, unwatch, watch,
 };
 use crate::names::{fresh_node, fresh_user};
 
@@ -210,10 +210,11 @@ pub async fn a_full_feed_says_that_it_missed(opened: OpenedPresenceBus) {
     announce(bus, &[here(&alice, &node, 9_999)]).await;
     let newest = state(bus, &alice).await;
     let told = loop {
-        match next(&mut feed).await {
-            Some(PresenceEvent::Changed(presence)) if presence == newest => break false,
-            Some(PresenceEvent::Changed(_)) => fed += 1,
-            Some(PresenceEvent::Missed | PresenceEvent::Restarted) | None => break true,
+        match next_within(&mut feed).await {
+            Ok(Some(PresenceEvent::Changed(presence))) if presence == newest => break false,
+            Ok(Some(PresenceEvent::Changed(_))) => fed += 1,
+            Ok(Some(PresenceEvent::Missed | PresenceEvent::Restarted) | None) => break true,
+            Err(_) => break false,
         }
     };
     assert!(

@@ -10,6 +10,8 @@ use chat_core::ports::{
 use chat_core::proto::people::{Presence, Shown, Status};
 use chat_core::proto::{NodeId, Timestamp, UserId};
 
+use tokio::time::error::Elapsed;
+
 use crate::log_writer::{START, TICK_MS};
 
 /// Time for an event to reach a feed.
@@ -84,10 +86,14 @@ pub(super) async fn shown(bus: &Arc<dyn PresenceBus>, user: &UserId) -> Presence
 
 /// The next event; `None` at the end of the feed.
 pub(super) async fn next(feed: &mut PresenceFeed) -> Option<PresenceEvent> {
+    let event = next_within(feed).await;
+    event.expect("an event reaches the feed")
+}
+
+/// The next event, if one comes while a case waits for it.
+pub(super) async fn next_within(feed: &mut PresenceFeed) -> Result<Option<PresenceEvent>, Elapsed> {
     let limit = Duration::from_secs(EVENT_SECONDS_MAX);
-    tokio::time::timeout(limit, feed.recv())
-        .await
-        .expect("an event reaches the feed")
+    tokio::time::timeout(limit, feed.recv()).await
 }
 
 /// The next transition.
