@@ -37,6 +37,8 @@ pub const CHECKPOINT_PAGES_MAX: i64 = 128_000;
 pub const CHECKPOINT_LOOK_COMMITS: u32 = 64;
 /// Bytes of writes after which it is looked at.
 pub const CHECKPOINT_LOOK_BYTES: usize = 4 * 1024 * 1024;
+/// How long a body that was erased, or replaced, stays in the write-ahead log at the most.
+pub const ERASURE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for a reader.
 pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
 

@@ -2,6 +2,7 @@
 
 use chat_core::ports::{Device, FoundKey, PortError, Profile};
 use chat_proto::channel::{CommandKey, ContentHash, Member, Snapshot};
+use chat_proto::entry::StoredKind;
 use chat_proto::people::{Prefs, Relation};
 use chat_proto::{
     Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Role, Seq,
@@ -96,6 +97,11 @@ impl<'r> Fields<'r> {
         serde_json::from_slice(self.value("prefs")?).map_err(|error| self.corrupt(error))
     }
 
+    /// A text of JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, PortError> {
+        serde_json::from_str(self.value(column)?).map_err(|error| self.corrupt(error))
+    }
+
     /// What was stored by its [`name_of`].
     pub(crate) fn named<T: DeserializeOwned>(&self, column: &str) -> Result<T, PortError> {
         let name = Value::String(self.value(column)?);
@@ -115,6 +121,7 @@ impl<'r> Fields<'r> {
             Some(_) => Some(self.device("device")?),
             None => None,
         };
+        let kind = self.kind()?;
         Ok(Entry {
             seq: Seq(self.number("seq")?),
             n: Ordinal(self.number("n")?),
@@ -122,17 +129,26 @@ impl<'r> Fields<'r> {
             at: Timestamp(self.number("at")?),
             from: self.user("sender")?,
             device,
-            kind: self.kind()?,
+            withheld: kind.withheld,
+            kind: kind.kind,
         })
     }
 
-    fn kind(&self) -> Result<EntryKind, PortError> {
+    fn kind(&self) -> Result<StoredKind, PortError> {
         let detail = self.value::<Option<&[u8]>>("detail")?.unwrap_or_default();
-        let kind = match self.value::<Option<&str>>("kind")? {
-            Some(kind) => EntryKind::from_detail(kind, None, None, detail),
-            None => EntryKind::from_detail("message", self.client_id()?, self.body()?, detail),
+        let body = self.body()?;
+        let read = match self.value::<Option<&str>>("kind")? {
+            Some(kind) => StoredKind::read(kind, None, body, detail),
+            None => StoredKind::read("message", self.client_id()?, body, detail),
         };
-        kind.map_err(|error| self.corrupt(error))
+        let mut read = read.map_err(|error| self.corrupt(error))?;
+        if let EntryKind::Message(message) = &mut read.kind
+            && let Some(rev) = self.value::<Option<i64>>("rev")?
+        {
+            message.rev = Some(Seq(rev.cast_unsigned()));
+            message.erased = message.body.is_none();
+        }
+        Ok(read)
     }
 
     fn body(&self) -> Result<Option<Body>, PortError> {

@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    Append, AppendOutcome, EntriesPage, EntriesQuery, FoundKey, KeyQuery, Loaded, MembersPage,
-    MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit, PortError,
-    StoreCapabilities,
+    AnnotatedMessage, Append, AppendOutcome, BodyNote, EntriesPage, EntriesQuery, FoundKey,
+    KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, PageLimit, PortError, SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
-use chat_proto::channel::{Member, Snapshot};
+use chat_proto::channel::{Annotations, Member, Snapshot, Target};
+use chat_proto::entry::BodySet;
+use chat_proto::wire::Reaction;
 use chat_proto::{ChannelId, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId};
 use sqlx::sqlite::SqliteRow;
 
 use crate::decode::{Fields, bound, role_of};
-use crate::sql::messages as sql;
 use crate::sql::rows::Binds;
+use crate::sql::{bodies, messages as sql};
 use crate::store::SqliteStore;
-use crate::writer::prepare;
+use crate::writer::{BodyWrite, prepare, prepare_set};
 
 /// Bytes of entries that are loaded to fold on from an earlier state; beyond, a snapshot is loaded instead.
 const SINCE_BYTES_MAX: usize = 1024 * 1024;
@@ -26,6 +28,7 @@ impl MessageStore for SqliteStore {
     fn capabilities(&self) -> StoreCapabilities {
         StoreCapabilities {
             append_searches_keys: true,
+            append_sets_bodies: true,
         }
     }
 
@@ -115,18 +118,25 @@ impl MessageStore for SqliteStore {
             .add(query.channel.as_bytes().as_slice())
             .add(bound(query.after.0))
             .add(bound(query.before.0))
-            .add(bound(one_more));
+            .add(bound(one_more))
+            .add(query.viewer.as_str());
         let statement = if query.newest {
             sql::NEWEST_MESSAGES
         } else {
             sql::OLDEST_MESSAGES
         };
         let mut page = Page::new(query.limit);
+        let mut as_of = Seq(0);
         self.readers
             .while_wanted(OP, statement, binds, |row| {
-                let entry = Fields::new(&row, OP).entry()?;
-                let bytes = entry.size_bytes();
-                Ok(page.take(entry, bytes))
+                let fields = Fields::new(&row, OP);
+                as_of = Seq(fields.number("head_seq")?);
+                if fields.value::<Option<i64>>("seq")?.is_none() {
+                    return Ok(true);
+                }
+                let message = annotated(&fields)?;
+                let bytes = message.entry.size_bytes();
+                Ok(page.take(message, bytes))
             })
             .await?;
         if query.newest {
@@ -134,8 +144,67 @@ impl MessageStore for SqliteStore {
         }
         Ok(MessagesPage {
             messages: page.entries,
+            as_of,
             more: page.full,
         })
+    }
+
+    async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
+        const OP: &str = "messages.targets";
+        let seqs = serde_json::to_string(&query.seqs).expect("numbers are JSON");
+        let mut binds = Binds::default();
+        binds
+            .add(query.channel.as_bytes().as_slice())
+            .add(seqs)
+            .add(query.caller.as_str());
+        let mut targets = Targets::default();
+        for row in self.readers.all(OP, sql::TARGETS, binds).await? {
+            let fields = Fields::new(&row, OP);
+            targets.through = Seq(fields.number("head_seq")?);
+            if fields.value::<Option<i64>>("seq")?.is_some() {
+                let seq = Seq(fields.number("seq")?);
+                targets.found.insert(seq, target(&fields)?);
+            }
+        }
+        Ok(targets)
+    }
+
+    async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        let prepared = prepare_set(BodySet {
+            target: set.target,
+            rev: set.rev,
+            body: set.body.as_ref(),
+            erases: set.body.is_none(),
+        })?;
+        let write = BodyWrite::Set(set.channel, prepared);
+        self.writer.body("messages.set_body", write).await
+    }
+
+    async fn keep_body_note(&self, note: BodyNote) -> Result<(), PortError> {
+        let write = BodyWrite::KeepNote(note);
+        self.writer.body("messages.keep_body_note", write).await
+    }
+
+    async fn drop_body_note(&self, channel: ChannelId, after: Seq) -> Result<(), PortError> {
+        let write = BodyWrite::DropNote(channel, after);
+        self.writer.body("messages.drop_body_note", write).await
+    }
+
+    async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
+        const OP: &str = "messages.body_notes";
+        let mut binds = Binds::default();
+        binds.add(bound(limit as u64));
+        let rows = self.readers.all(OP, bodies::NOTES, binds).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new(row, OP);
+                Ok(BodyNote {
+                    channel: fields.channel("channel")?,
+                    after: Seq(fields.number("after")?),
+                    targets: fields.json("targets")?,
+                })
+            })
+            .collect()
     }
 
     async fn find_key(&self, query: KeyQuery) -> Result<Option<FoundKey>, PortError> {
@@ -251,6 +320,46 @@ impl SqliteStore {
             .await?;
         Ok(Some(records).filter(|_| bytes <= SINCE_BYTES_MAX))
     }
+}
+
+/// A message with what a viewer sees of what was done to it.
+fn annotated(fields: &Fields<'_>) -> Result<AnnotatedMessage, PortError> {
+    let reactions = signs(fields)?.into_iter();
+    Ok(AnnotatedMessage {
+        entry: fields.entry()?,
+        annotations: Annotations {
+            reactions: reactions
+                .map(|(emoji, count, mine)| Reaction { emoji, count, mine })
+                .collect(),
+            pinned: fields.value("pinned")?,
+            replies: fields.number("replies")?,
+        },
+    })
+}
+
+fn target(fields: &Fields<'_>) -> Result<Target, PortError> {
+    let signs = signs(fields)?;
+    let own = signs.iter().filter(|(_, _, mine)| *mine);
+    Ok(Target {
+        from: fields.user("sender")?,
+        withheld: fields.value("withheld")?,
+        erased: fields.value("erased")?,
+        pinned: fields.value("pinned")?,
+        own_signs: own.map(|(emoji, _, _)| emoji.clone()).collect(),
+        signs: signs
+            .into_iter()
+            .map(|(emoji, count, _)| (emoji, count))
+            .collect(),
+    })
+}
+
+/// Each sign on a message, by how many it was set, and whether by who asks.
+fn signs(fields: &Fields<'_>) -> Result<Vec<(String, u64, bool)>, PortError> {
+    let signs: Vec<(String, u64, u8)> = fields.json("reactions")?;
+    let signs = signs.into_iter();
+    Ok(signs
+        .map(|(emoji, count, mine)| (emoji, count, mine > 0))
+        .collect())
 }
 
 /// The state at the head: what the last entry that was no message left, with the head and the members as they are.

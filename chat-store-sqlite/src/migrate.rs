@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::sql::meta;
 
 /// Each brings the schema one version on, and says so at its end.
-pub(crate) const MIGRATIONS: [&str; 3] = [
+pub(crate) const MIGRATIONS: [&str; 4] = [
     concat!(
         include_str!("../migrations/0001_initial.sql"),
         "PRAGMA user_version = 1;"
@@ -20,8 +20,12 @@ pub(crate) const MIGRATIONS: [&str; 3] = [
         "PRAGMA user_version = 2;"
     ),
     concat!(
-        include_str!("../migrations/0004_marks.sql"),
+        include_str!("../migrations/0003_marks.sql"),
         "PRAGMA user_version = 3;"
+    ),
+    concat!(
+        include_str!("../migrations/0004_entries.sql"),
+        "PRAGMA user_version = 4;"
     ),
 ];
 
@@ -56,6 +60,7 @@ pub(crate) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<()
             .map_err(failed)?;
         tx.commit().await.map_err(failed)?;
     }
+    scrub(db).await.map_err(failed)?;
     for (name, value) in [
         (meta::EPOCH, Uuid::new_v4().as_bytes().to_vec()),
         (meta::GENERATION, 1_u64.to_be_bytes().to_vec()),
@@ -64,4 +69,16 @@ pub(crate) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<()
         query.execute(&mut *db).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Writes a file anew that may hold copies of what was moved in it, once. Interrupted, it is done when the file is opened
+/// again.
+async fn scrub(db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let unscrubbed = sqlx::query(meta::SELECT_META).bind(meta::UNSCRUBBED);
+    if unscrubbed.fetch_optional(&mut *db).await?.is_none() {
+        return Ok(());
+    }
+    db.execute(meta::VACUUM).await?;
+    let scrubbed = sqlx::query(meta::DELETE_META).bind(meta::UNSCRUBBED);
+    scrubbed.execute(db).await.map(drop)
 }

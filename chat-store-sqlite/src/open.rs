@@ -39,6 +39,8 @@ pub(crate) struct WriterFile {
     pub(crate) lock: File,
     /// The highest channel key given out.
     pub(crate) last_channel: i64,
+    /// The highest number of a body given out.
+    pub(crate) last_body: i64,
 }
 
 pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
@@ -59,11 +61,20 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
         .map_err(failed)?;
     let epoch = Epoch::from_slice(&epoch)
         .map_err(|rejection| failed(sqlx::Error::Decode(rejection.message.to_string().into())))?;
-    let last_channel = writer
-        .fetch_one(meta::LAST_CHANNEL)
+    // The log of a process that died may hold what was erased since.
+    writer
+        .execute(meta::CHECKPOINT_TRUNCATE)
         .await
-        .and_then(|row| row.try_get(0))
         .map_err(failed)?;
+    let mut last_of = [0_i64; 2];
+    for (last, sql) in last_of
+        .iter_mut()
+        .zip([meta::LAST_CHANNEL, meta::LAST_BODY])
+    {
+        let row = writer.fetch_one(sql).await;
+        *last = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+    }
+    let [last_channel, last_body] = last_of;
     let readers = SqlitePoolOptions::new()
         .max_connections(config.readers)
         .min_connections(0)
@@ -81,6 +92,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
         copier,
         lock,
         last_channel,
+        last_body,
     };
     Ok(Opened {
         writer,
@@ -125,6 +137,8 @@ fn writer_options(config: &Config) -> SqliteConnectOptions {
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
         // The writer makes checkpoints itself: one that SQLite makes on the way hides its errors.
         .pragma("wal_autocheckpoint", "0")
+        // What is deleted or overwritten is overwritten with zeros.
+        .pragma("secure_delete", "ON")
         .pragma("fullfsync", "ON")
         .pragma("checkpoint_fullfsync", "ON")
         .thread_name(|_| "chat-sqlite-writer".to_owned())

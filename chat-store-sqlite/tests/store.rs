@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chat_core::ports::{
-    AppendOutcome, InboxStore, MembersQuery, MessageStore, PortErrorKind, Profile, Retry, UserStore,
+    AppendOutcome, InboxStore, MembersQuery, MessageStore, MessagesQuery, PageLimit, PortErrorKind,
+    Profile, Retry, UserStore,
 };
 use chat_proto::people::DirectFrom;
 use chat_proto::{ChannelId, Head, Limits, Role, Seq, Timestamp, UserId};
@@ -13,7 +14,7 @@ use chat_store_sqlite::{Health, OpenError, SqliteStore};
 use chat_testkit::LogWriter;
 use chat_testkit::names::{fresh_channel, fresh_user, fresh_users};
 use futures_util::FutureExt;
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection, Executor};
 use tempfile::TempDir;
 
 async fn open() -> (TempDir, SqliteStore) {
@@ -57,7 +58,7 @@ async fn a_newer_schema_is_refused() {
         refused,
         Err(OpenError::NewerSchema {
             found: 1000,
-            known: 2,
+            known: 3,
             ..
         })
     ));
@@ -98,6 +99,66 @@ async fn a_file_of_the_first_schema_keeps_its_users() {
         })
     );
     assert_eq!(store.user_seq(&alice).await.ok(), Some(Seq(0)));
+}
+
+#[tokio::test]
+async fn a_file_of_the_former_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("chat.db");
+    let channel = fresh_channel();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut db = options
+        .create_if_missing(true)
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+        .connect()
+        .await
+        .expect("a file");
+    for step in [
+        include_str!("../migrations/0001_initial.sql"),
+        include_str!("../migrations/0002_people.sql"),
+        "PRAGMA user_version = 2;
+         INSERT INTO messages VALUES
+             (1, 1, 1, 7, 5, 'ann', NULL, zeroblob(16), NULL, NULL, 0, CAST('hello' AS BLOB)),
+             (1, 2, 2, 8, 6, 'bob', NULL, zeroblob(16), NULL, CAST('{\"thread\":1}' AS BLOB), 1,
+              CAST('{\"type\":\"text\",\"text\":\"hi\",\"data\":{\"a\":1}}' AS BLOB));",
+    ] {
+        sqlx::raw_sql(step).execute(&mut db).await.expect("rows");
+    }
+    let inserted = sqlx::query("INSERT INTO channels VALUES (1, ?1, 2, 2, 8, 6, 2)")
+        .bind(channel.as_bytes().as_slice())
+        .execute(&mut db)
+        .await;
+    inserted.expect("a channel");
+    db.close().await.expect("the file closes");
+
+    let store = SqliteStore::open(&path).await.expect("the file opens");
+    let query = MessagesQuery {
+        channel,
+        viewer: fresh_user("ann"),
+        after: Seq(0),
+        before: Seq(u64::MAX >> 1),
+        newest: true,
+        limit: PageLimit {
+            entries: 10,
+            bytes: usize::MAX,
+        },
+    };
+    let page = store.messages(query).await.expect("a page");
+    assert_eq!(page.as_of, Seq(2));
+    let read: Vec<_> = page
+        .messages
+        .iter()
+        .map(|message| {
+            let body = message.entry.as_message().and_then(|it| it.body.clone());
+            (
+                serde_json::to_value(body).expect("JSON"),
+                message.annotations.replies,
+            )
+        })
+        .collect();
+    let with_data = serde_json::json!({ "type": "text", "text": "hi", "data": { "a": 1 } });
+    let plain = serde_json::json!({ "type": "text", "text": "hello" });
+    assert_eq!(read, [(plain, 1), (with_data, 0)]);
 }
 
 #[tokio::test]

@@ -11,6 +11,18 @@ pub(crate) static RAISE_OWN: Pattern = Pattern::new(
          WHERE members.channel = own.channel AND members.user = own.user AND members.read_n = own.read_before",
 );
 
+/// What is withheld is news to its sender only. Index: the primary key of `members`.
+pub(crate) static RAISE_WITHHELD: Pattern = Pattern::new(
+    "WITH own (channel, user, seq, at) AS (VALUES",
+    "(?, ?, ?, ?)",
+    ")
+         UPDATE members SET
+             withheld_seq = max(withheld_seq, own.seq),
+             active_at = max(active_at, own.at)
+         FROM own
+         WHERE members.channel = own.channel AND members.user = own.user",
+);
+
 /// A mark never passes the head; others are shown it. Indexes: `channels.uuid`, the primary key of `members`.
 pub(crate) static RAISE_READ: Pattern = Pattern::new(
     "WITH rise (uuid, user, seq, n, at) AS (VALUES",
@@ -19,7 +31,7 @@ pub(crate) static RAISE_READ: Pattern = Pattern::new(
          UPDATE members SET
              read_seq = min(rise.seq, c.head_seq),
              read_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
-             active_at = max(active_at, rise.at),
+             active_at = max(members.active_at, rise.at),
              shown_seq = NULL,
              shown_n = NULL
          FROM rise JOIN channels c ON c.uuid = rise.uuid
@@ -35,7 +47,7 @@ pub(crate) static RAISE_READ_PRIVATELY: Pattern = Pattern::new(
          UPDATE members SET
              read_seq = min(rise.seq, c.head_seq),
              read_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
-             active_at = max(active_at, rise.at),
+             active_at = max(members.active_at, rise.at),
              shown_seq = coalesce(shown_seq, read_seq),
              shown_n = coalesce(shown_n, read_n)
          FROM rise JOIN channels c ON c.uuid = rise.uuid
@@ -64,20 +76,21 @@ pub(crate) static RAISE_DELIVERED: Pattern = Pattern::new(
          UPDATE members SET
              delivered_seq = min(rise.seq, c.head_seq),
              delivered_n = CASE WHEN rise.seq < c.head_seq THEN min(rise.n, c.head_n) ELSE c.head_n END,
-             active_at = max(active_at, rise.at)
+             active_at = max(members.active_at, rise.at)
          FROM rise JOIN channels c ON c.uuid = rise.uuid
          WHERE members.channel = c.id AND members.user = rise.user
            AND members.delivered_seq < min(rise.seq, c.head_seq)",
 );
 
-/// The rows of a page, given by `page`; the last message only where the user may see it.
+/// The rows of a page, given by `page`; the last message only where the user may see it: of those that are withheld from
+/// nobody, or the user's own.
 macro_rules! inbox_rows {
     ($filter:literal) => {
         concat!(
             "WITH page AS (
-                SELECT c.id, c.uuid, c.head_seq, c.head_n, c.last_message_seq,
+                SELECT c.id, c.uuid, c.head_seq, c.head_n, max(c.last_message_seq, m.withheld_seq) AS last_seq,
                        m.role, m.joined, m.visible_from, m.read_seq, m.read_n,
-                       max(c.last_at, m.active_at) AS activity
+                       max(c.active_at, m.active_at) AS activity
                 FROM members m JOIN channels c ON c.id = m.channel
                 WHERE m.user = ?1 AND ",
             $filter,
@@ -91,21 +104,23 @@ macro_rules! inbox_rows {
                    (SELECT count(*) FROM mentions
                     WHERE mentions.channel = page.id AND mentions.user = ?1 AND mentions.seq > page.read_seq) AS mentions,
                    l.seq, l.n, l.message, l.at, l.sender, l.device, l.client_id, l.content, NULL AS kind, l.detail,
-                   l.form, l.body
+                   l.rev, b.form, b.body
             FROM page
             JOIN channel_states s ON s.channel = page.id
-            LEFT JOIN messages l ON l.channel = page.id AND l.seq = page.last_message_seq
+            LEFT JOIN messages l ON l.channel = page.id AND l.seq = page.last_seq
                 AND l.seq >= page.visible_from
+            LEFT JOIN bodies b ON b.id = l.body
             ORDER BY page.activity DESC, page.uuid DESC"
         )
     };
 }
 
-/// Newest activity first. ?2: the lowest activity; ?3 and ?4: the row behind which to begin; ?5: rows.
+/// Newest activity first. ?2: the lowest activity, at least 1, for what holds nothing but withheld entries has none; ?3 and
+/// ?4: the row behind which to begin; ?5: rows.
 /// Indexes: `members_by_user`, then primary keys.
 pub(crate) const LIST: &str = inbox_rows!(
-    "max(c.last_at, m.active_at) >= ?2
-     AND (?3 IS NULL OR max(c.last_at, m.active_at) < ?3 OR (max(c.last_at, m.active_at) = ?3 AND c.uuid < ?4))
+    "max(c.active_at, m.active_at) >= ?2
+     AND (?3 IS NULL OR max(c.active_at, m.active_at) < ?3 OR (max(c.active_at, m.active_at) = ?3 AND c.uuid < ?4))
      ORDER BY activity DESC, c.uuid DESC LIMIT ?5"
 );
 

@@ -31,36 +31,46 @@ pub(crate) static FIND_KEYS: Pattern = Pattern::new(
 
 pub(crate) static INSERT_MESSAGES: Pattern = Pattern::new(
         "INSERT INTO messages
-         (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body) VALUES",
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         (channel, seq, n, message, at, sender, device, client_id, content, detail, rev, body) VALUES",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
         "",
+);
+
+/// Behind the last: a body in any other place would move others, and leave copies of them.
+pub(crate) static INSERT_BODIES: Pattern = Pattern::new(
+    "INSERT INTO bodies (id, form, body) VALUES",
+    "(?, ?, ?)",
+    "",
 );
 
 pub(crate) static INSERT_EVENTS: Pattern = Pattern::new(
     "INSERT INTO events
-         (channel, seq, n, message, at, sender, device, client_id, content, kind, detail) VALUES",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         (channel, seq, n, message, at, sender, device, client_id, content, kind, detail, target) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "",
 );
 
 /// New channels begin, known ones get another head. Index: the primary key.
 pub(crate) static UPSERT_CHANNELS: Pattern = Pattern::new(
-    "INSERT INTO channels (id, uuid, head_seq, head_n, head_message, last_at, last_message_seq) VALUES",
-    "(?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO channels
+         (id, uuid, head_seq, head_n, head_message, last_at, active_at, last_message_seq) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?)",
     "ON CONFLICT (id) DO UPDATE SET
              head_seq = excluded.head_seq,
              head_n = excluded.head_n,
              head_message = max(head_message, excluded.head_message),
              last_at = max(last_at, excluded.last_at),
+             active_at = max(active_at, excluded.active_at),
              last_message_seq = max(last_message_seq, excluded.last_message_seq)",
 );
 
-/// Messages with keys in channels that are there, in the order of their logs: what nearly every transaction writes.
-/// The trigger of the view does the rest.
+/// Messages with keys in channels that are there, withheld from nobody and in no thread, in the order of their logs: what
+/// nearly every transaction writes. The trigger of the view does the rest.
 pub(crate) static INSERT_PLAIN_MESSAGES: Pattern = Pattern::new(
     "INSERT INTO plain_messages
-         (channel, seq, n, message, at, sender, device, client_id, content, detail, form, body) VALUES",
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         (channel, seq, n, message, at, sender, device, client_id, content, detail, body_id, form, body)
+     VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "",
 );
 
@@ -133,28 +143,70 @@ pub(crate) const HEADS: &str = "
 /// Index: `channels.uuid`.
 pub(crate) const HEAD: &str = "SELECT id, head_seq, head_n FROM channels WHERE uuid = ?1";
 
-/// Both halves come in the order of their primary keys and are merged.
+/// Both halves come in the order of their primary keys and are merged. An edit has its target's body as long as it is the
+/// one that set it. Indexes: the primary keys.
 pub(crate) const ENTRIES: &str = "
-    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
-    FROM messages WHERE channel = ?1 AND seq > ?2 AND seq <= ?3
+    SELECT m.seq, m.n, m.message, m.at, m.sender, m.device, m.client_id, m.content, NULL AS kind, m.detail, m.rev,
+           b.form, b.body
+    FROM messages m LEFT JOIN bodies b ON b.id = m.body
+    WHERE m.channel = ?1 AND m.seq > ?2 AND m.seq <= ?3
     UNION ALL
-    SELECT seq, n, message, at, sender, device, client_id, content, kind, detail, NULL, NULL
-    FROM events WHERE channel = ?1 AND seq > ?2 AND seq <= ?3
+    SELECT e.seq, e.n, e.message, e.at, e.sender, e.device, e.client_id, e.content, e.kind, e.detail, NULL,
+           b.form, b.body
+    FROM events e
+    LEFT JOIN messages t ON t.channel = e.channel AND t.seq = e.target AND t.rev = e.seq
+    LEFT JOIN bodies b ON b.id = t.body
+    WHERE e.channel = ?1 AND e.seq > ?2 AND e.seq <= ?3
     ORDER BY seq";
 
-/// Indexes: `channels.uuid`, the primary key of `messages`.
-pub(crate) const OLDEST_MESSAGES: &str = "
-    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
-    FROM messages
-    WHERE channel = (SELECT id FROM channels WHERE uuid = ?1) AND seq > ?2 AND seq < ?3
-    ORDER BY seq LIMIT ?4";
+/// Messages with what user ?5 sees of what was done to them, all as of `head_seq`. One row without a message where there is
+/// none.
+macro_rules! messages {
+    ($order:literal) => {
+        concat!(
+            "SELECT c.head_seq, m.seq, m.n, m.message, m.at, m.sender, m.device, m.client_id, m.content, NULL AS kind,
+                    m.detail, m.rev, b.form, b.body,
+                    (SELECT json_group_array(json_array(signs.emoji, signs.users, signs.mine) ORDER BY signs.first) FROM (
+                         SELECT emoji, count(*) AS users, max(user = ?5) AS mine, min(seq) AS first
+                         FROM reactions
+                         WHERE channel = m.channel AND target = m.seq AND (withheld = 0 OR user = ?5)
+                         GROUP BY emoji
+                     ) signs) AS reactions,
+                    coalesce((SELECT pinned FROM pins
+                              WHERE channel = m.channel AND target = m.seq AND only_for IN ('', ?5)
+                              ORDER BY seq DESC LIMIT 1), 0) AS pinned,
+                    (SELECT coalesce(sum(replies), 0) FROM threads
+                     WHERE channel = m.channel AND thread = m.seq AND only_for IN ('', ?5)) AS replies
+             FROM channels c
+             LEFT JOIN messages m ON m.channel = c.id AND m.seq > ?2 AND m.seq < ?3
+             LEFT JOIN bodies b ON b.id = m.body
+             WHERE c.uuid = ?1
+             ORDER BY m.seq ",
+            $order,
+            " LIMIT ?4"
+        )
+    };
+}
+
+/// Indexes: `channels.uuid`, the primary keys of `messages`, `bodies`, `reactions`, `pins` and `threads`.
+pub(crate) const OLDEST_MESSAGES: &str = messages!("ASC");
 
 /// As the oldest, from the other end.
-pub(crate) const NEWEST_MESSAGES: &str = "
-    SELECT seq, n, message, at, sender, device, client_id, content, NULL AS kind, detail, form, body
-    FROM messages
-    WHERE channel = (SELECT id FROM channels WHERE uuid = ?1) AND seq > ?2 AND seq < ?3
-    ORDER BY seq DESC LIMIT ?4";
+pub(crate) const NEWEST_MESSAGES: &str = messages!("DESC");
+
+/// One row without a message where none of them is one. Indexes: as for the oldest messages.
+pub(crate) const TARGETS: &str = "
+    SELECT c.head_seq, m.seq, m.sender, m.body IS NULL AS erased,
+           m.detail IS NOT NULL AND json_extract(CAST(m.detail AS TEXT), '$.withheld') IS NOT NULL AS withheld,
+           coalesce((SELECT pinned FROM pins WHERE channel = m.channel AND target = m.seq
+                     ORDER BY seq DESC LIMIT 1), 0) AS pinned,
+           (SELECT json_group_array(json_array(signs.emoji, signs.users, signs.mine)) FROM (
+                SELECT emoji, count(*) AS users, max(user = ?3) AS mine FROM reactions
+                WHERE channel = m.channel AND target = m.seq GROUP BY emoji
+            ) signs) AS reactions
+    FROM channels c
+    LEFT JOIN messages m ON m.channel = c.id AND m.seq IN (SELECT value FROM json_each(?2))
+    WHERE c.uuid = ?1";
 
 /// Indexes: `channels.uuid`, the primary keys of `keys`, `messages` and `events`.
 pub(crate) const FIND_KEY: &str = "

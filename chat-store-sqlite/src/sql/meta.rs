@@ -21,9 +21,15 @@ pub(crate) const CHECKPOINT_TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(crate) const INSERT_META: &str =
     "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 pub(crate) const SELECT_META: &str = "SELECT value FROM meta WHERE name = ?1";
+pub(crate) const DELETE_META: &str = "DELETE FROM meta WHERE name = ?1";
+/// Writes the whole file anew.
+pub(crate) const VACUUM: &str = "VACUUM";
+pub(crate) const LAST_BODY: &str = "SELECT coalesce(max(id), 0) FROM bodies";
 pub(crate) const LAST_CHANNEL: &str = "SELECT coalesce(max(id), 0) FROM channels";
 
 /// The name of the epoch's row in `meta`: 16 bytes.
 pub(crate) const EPOCH: &str = "epoch";
 /// The name of the generation's row in `meta`: 8 bytes, big-endian.
 pub(crate) const GENERATION: &str = "generation";
+/// The name of the row in `meta` that a file has which may hold copies of what was moved in it.
+pub(crate) const UNSCRUBBED: &str = "unscrubbed";

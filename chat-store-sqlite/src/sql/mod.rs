@@ -2,6 +2,7 @@
 //! repeated a fixed number of times.
 
 pub(crate) mod accounts;
+pub(crate) mod bodies;
 pub(crate) mod inbox;
 pub(crate) mod messages;
 pub(crate) mod meta;
@@ -15,11 +16,12 @@ mod tests {
     use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
 
     use super::rows::Pattern;
-    use super::{accounts, inbox, messages, people, users};
+    use super::{accounts, bodies, inbox, messages, people, users};
     use crate::migrate::MIGRATIONS;
 
-    /// What SQLite may go through from end to end: the rows of the statement itself.
-    const SCANNED: [&str; 10] = [
+    /// What SQLite may go through from end to end: the rows of the statement itself, and notes, of which as many are read
+    /// as are asked for.
+    const SCANNED: [&str; 12] = [
         "SCAN CONSTANT ROW",
         "SCAN json_each",
         "SCAN wanted",
@@ -28,6 +30,8 @@ mod tests {
         "SCAN rise",
         "SCAN page",
         "SCAN asked",
+        "SCAN signs",
+        "SCAN body_notes",
         "SCAN 2 CONSTANT ROWS",
         "SCAN 2-ROW VALUES CLAUSE",
     ];
@@ -54,10 +58,14 @@ mod tests {
             messages::ENTRIES,
             messages::OLDEST_MESSAGES,
             messages::NEWEST_MESSAGES,
+            messages::TARGETS,
             messages::FIND_KEY,
             messages::MEMBERS,
             messages::MEMBERSHIPS,
             messages::SUCCESSOR,
+            bodies::INSERT_NOTE,
+            bodies::DELETE_NOTE,
+            bodies::NOTES,
             inbox::LIST,
             inbox::ROWS,
             inbox::LEFT,
@@ -84,13 +92,23 @@ mod tests {
             accounts::SET_PASSWORD,
             accounts::REVOKE_OTHERS,
         ];
-        let patterns: [&Pattern; 11] = [
+        let patterns: [&Pattern; 21] = [
             &messages::INSERT_PLAIN_MESSAGES,
             &messages::FIND_CHANNELS,
             &messages::FIND_KEYS,
             &messages::DELETE_MEMBERS,
             &messages::UPDATE_ROLES,
             &messages::DELETE_LEFT,
+            &bodies::FORMER,
+            &bodies::ERASE,
+            &bodies::SET,
+            &bodies::DELETE_MENTIONS,
+            &bodies::DELETE_REACTIONS_OF,
+            &bodies::DELETE_PINS_OF,
+            &bodies::DELETE_REACTIONS,
+            &bodies::UPSERT_PINS,
+            &bodies::ADD_REPLIES,
+            &inbox::RAISE_WITHHELD,
             &inbox::RAISE_OWN,
             &inbox::RAISE_READ,
             &inbox::RAISE_READ_PRIVATELY,

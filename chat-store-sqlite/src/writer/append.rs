@@ -8,13 +8,14 @@ use chat_proto::{ChannelId, Seq};
 use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
 
+use super::bodies::set_bodies;
 use super::known::{Known, KnownChannels};
 use super::plan::{Heads, Plan};
 use super::prepare::PreparedAppend;
-use super::rows::WantedKey;
+use super::rows::{PlainRow, WantedKey};
 use crate::decode::Fields;
 use crate::error::WriteFailure;
-use crate::sql::{inbox, messages, meta};
+use crate::sql::{bodies, inbox, messages, meta};
 
 /// An append and its place in the batch.
 pub(super) type Placed<'a> = (usize, &'a PreparedAppend);
@@ -42,6 +43,7 @@ pub(super) struct AppendStep<'w> {
     pub(super) db: &'w mut SqliteConnection,
     pub(super) known: &'w KnownChannels,
     pub(super) last_channel: i64,
+    pub(super) last_body: i64,
 }
 
 impl AppendStep<'_> {
@@ -65,10 +67,8 @@ impl AppendStep<'_> {
         if others || plan.done.is_empty() || !plan.is_plain() {
             return Ok(None);
         }
-        match messages::PLAIN_MESSAGES
-            .commit(self.db, &plan.messages)
-            .await
-        {
+        let rows: Vec<_> = plan.messages.iter().map(PlainRow).collect();
+        match messages::PLAIN_MESSAGES.commit(self.db, &rows).await {
             Ok(()) => {}
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 // One statement has rolled back by itself; of several, the transaction is still open.
@@ -105,6 +105,7 @@ impl AppendStep<'_> {
         Ok(Heads {
             known,
             next_channel: self.last_channel,
+            next_body: self.last_body,
         })
     }
 
@@ -115,7 +116,7 @@ impl AppendStep<'_> {
     ) -> Result<Outcomes, sqlx::Error> {
         let mut outcomes = Outcomes::new();
         let mut plan = Plan::new(appends.iter().copied(), heads, false);
-        if !self.write_rows(&mut plan).await? {
+        if !self.write_rows(&mut plan, heads).await? {
             // A retry, or a key that comes twice in this batch: begin again without those that the log holds.
             self.db.execute(meta::ROLLBACK).await?;
             self.db.execute(meta::BEGIN).await?;
@@ -128,7 +129,7 @@ impl AppendStep<'_> {
                 .copied()
                 .filter(|(place, _)| !outcomes.contains_key(place));
             plan = Plan::new(rest, heads, true);
-            if !self.write_rows(&mut plan).await? {
+            if !self.write_rows(&mut plan, heads).await? {
                 return Err(sqlx::Error::Protocol(
                     "a key is there that no search finds".into(),
                 ));
@@ -165,17 +166,26 @@ impl AppendStep<'_> {
     }
 
     /// Writes everything; false when a key was there already, and then the transaction is of no more use.
-    async fn write_rows(&mut self, plan: &mut Plan<'_>) -> Result<bool, sqlx::Error> {
-        match self.write_all(plan).await {
+    async fn write_rows(
+        &mut self,
+        plan: &mut Plan<'_>,
+        heads: &mut Heads,
+    ) -> Result<bool, sqlx::Error> {
+        match self.write_all(plan, heads).await {
             Ok(()) => Ok(true),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn write_all(&mut self, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
+    async fn write_all(
+        &mut self,
+        plan: &mut Plan<'_>,
+        heads: &mut Heads,
+    ) -> Result<(), sqlx::Error> {
         let db = &mut *self.db;
         messages::INSERT_KEYS.write(db, &plan.keys).await?;
+        messages::INSERT_BODIES.write(db, &plan.bodies).await?;
         messages::INSERT_MESSAGES.write(db, &plan.messages).await?;
         messages::INSERT_EVENTS.write(db, &plan.events).await?;
         messages::INSERT_MENTIONS.write(db, &plan.mentions).await?;
@@ -192,7 +202,22 @@ impl AppendStep<'_> {
         messages::INSERT_LEFT.write(db, &members.left).await?;
         messages::UPDATE_ROLES.write(db, &members.roles).await?;
         // After the members: the first message of a new channel is read by its sender as any other.
-        inbox::RAISE_OWN.write(db, &plan.own_marks).await
+        inbox::RAISE_OWN.write(db, &plan.own_marks).await?;
+        if plan.targets.is_empty() {
+            return Ok(());
+        }
+        let targets = plan.targets.take_rows();
+        inbox::RAISE_WITHHELD.write(db, &targets.withheld).await?;
+        bodies::ADD_REPLIES.write(db, &targets.replies).await?;
+        bodies::DELETE_REACTIONS
+            .write(db, &targets.reactions_gone)
+            .await?;
+        bodies::INSERT_REACTIONS
+            .write(db, &targets.reactions)
+            .await?;
+        bodies::UPSERT_PINS.write(db, &targets.pins).await?;
+        // Last: of what is erased nothing stays.
+        set_bodies(db, &targets.sets, heads).await
     }
 
     /// For each append of which the log holds a key: the first such record, and what the log holds.

@@ -2,13 +2,17 @@
 //!
 //! The bulk is copied by a second connection while the writer goes on. When it is done, the writer copies the little
 //! that came meanwhile between two transactions; then the whole log is copied, and the next write begins at its start.
+//!
+//! After a body was erased the log is emptied as well, soon: it holds pages as they were before.
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor, Row};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::config::{
     CHECKPOINT_LOOK_BYTES, CHECKPOINT_LOOK_COMMITS, CHECKPOINT_PAGES, CHECKPOINT_PAGES_MAX,
+    ERASURE_WAIT_MAX,
 };
 use crate::sql::meta;
 
@@ -16,6 +20,8 @@ use crate::sql::meta;
 pub(super) struct Checkpoints {
     commits: u32,
     bytes: usize,
+    /// Something was erased; the log is emptied then at the latest.
+    erased: Option<Instant>,
     copier: Copier,
 }
 
@@ -32,12 +38,17 @@ impl Checkpoints {
         Self {
             commits: 0,
             bytes: 0,
+            erased: None,
             copier: Copier::Resting(copier),
         }
     }
 
-    /// A commit of so many bytes was made.
-    pub(super) fn count(&mut self, bytes: usize) {
+    /// A commit of so many bytes was made, which erased something or nothing.
+    pub(super) fn count(&mut self, bytes: usize, erases: bool) {
+        if erases {
+            self.erased
+                .get_or_insert_with(|| Instant::now() + ERASURE_WAIT_MAX);
+        }
         self.commits += 1;
         self.bytes += bytes;
     }
@@ -46,7 +57,11 @@ impl Checkpoints {
     pub(super) async fn keep_up(&mut self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         if self.has_copied() {
             self.rest().await?;
-            pages(db, meta::CHECKPOINT_PASSIVE).await?;
+            self.finish_copy(db).await?;
+        }
+        if self.erased.is_some_and(|due| due <= Instant::now()) {
+            self.rest().await?;
+            return self.empty(db).await;
         }
         if self.commits < CHECKPOINT_LOOK_COMMITS && self.bytes < CHECKPOINT_LOOK_BYTES {
             return Ok(());
@@ -56,9 +71,41 @@ impl Checkpoints {
         if length >= CHECKPOINT_PAGES_MAX {
             // Readers that follow each other closely keep the log from starting over; now the writer waits for them.
             self.rest().await?;
-            pages(db, meta::CHECKPOINT_RESTART).await?;
+            if self.erased.is_some() {
+                self.empty(db).await?;
+            } else {
+                pages(db, meta::CHECKPOINT_RESTART).await?;
+            }
         } else if length >= CHECKPOINT_PAGES {
             self.copy(db).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends when it is time to keep up though nothing is written.
+    pub(super) async fn due(&self) {
+        match self.erased {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Copies what came while the bulk was copied.
+    async fn finish_copy(&mut self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if self.erased.is_some() {
+            self.empty(db).await
+        } else {
+            pages(db, meta::CHECKPOINT_PASSIVE).await.map(drop)
+        }
+    }
+
+    /// Copies everything and leaves an empty log. Where a reader is in the way for too long it is tried again later.
+    async fn empty(&mut self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        // Before anything else: a checkpoint that fails is no reason to try it at once and for ever.
+        self.erased = Some(Instant::now() + ERASURE_WAIT_MAX);
+        let row = db.fetch_one(meta::CHECKPOINT_TRUNCATE).await?;
+        if row.try_get::<i64, _>("busy")? == 0 {
+            self.erased = None;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! rest goes in without those that were found.
 
 mod append;
+mod bodies;
 mod checkpoint;
 mod known;
 mod marks;
@@ -16,8 +17,10 @@ mod plan;
 mod prepare;
 mod queue;
 mod rows;
+mod targets;
 mod task;
 
+pub(crate) use bodies::BodyWrite;
 pub(crate) use people::PersonWrite;
-pub(crate) use prepare::prepare;
+pub(crate) use prepare::{prepare, prepare_set};
 pub(crate) use queue::WriteQueue;

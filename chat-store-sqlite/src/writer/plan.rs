@@ -10,9 +10,10 @@ use chat_proto::{ChannelId, Head, UserId};
 use super::known::Known;
 use super::prepare::{PreparedAppend, PreparedEntry, PreparedKind};
 use super::rows::{
-    ChannelRow, EventRow, KeyRow, LeftKey, LeftRow, MemberKey, MemberRow, MentionRow, MessageRow,
-    OwnMarkRow, RoleRow, StateRow,
+    BodyRow, ChannelRow, EventRow, KeyRow, LeftKey, LeftRow, MemberKey, MemberRow, MentionRow,
+    MessageRow, OwnMarkRow, RoleRow, StateRow,
 };
+use super::targets::TargetRows;
 use crate::decode::{bound, role_number};
 
 /// What a transaction writes for the appends of a batch.
@@ -20,6 +21,9 @@ use crate::decode::{bound, role_number};
 pub(super) struct Plan<'a> {
     pub(super) keys: Vec<KeyRow>,
     pub(super) messages: Vec<MessageRow<'a>>,
+    pub(super) bodies: Vec<BodyRow<'a>>,
+    /// What is done to messages.
+    pub(super) targets: TargetRows<'a>,
     pub(super) events: Vec<EventRow<'a>>,
     pub(super) mentions: Vec<MentionRow<'a>>,
     pub(super) own_marks: Vec<OwnMarkRow>,
@@ -47,6 +51,7 @@ enum MemberFate {
 pub(super) struct Heads {
     pub(super) known: HashMap<ChannelId, Known>,
     pub(super) next_channel: i64,
+    pub(super) next_body: i64,
 }
 
 impl<'a> Plan<'a> {
@@ -75,7 +80,7 @@ impl<'a> Plan<'a> {
                 continue;
             }
             let key = known.map_or_else(|| heads.new_key(), |known| known.key);
-            let head = plan.write(key, append);
+            let head = plan.write(key, append, heads);
             heads.known.insert(append.channel, Known { key, head });
             plan.done.push((
                 place,
@@ -88,7 +93,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Adds the rows of an append; the head that it makes.
-    fn write(&mut self, channel: i64, append: &'a PreparedAppend) -> Head {
+    fn write(&mut self, channel: i64, append: &'a PreparedAppend, heads: &mut Heads) -> Head {
         let mut head = Head::EMPTY;
         for entry in &append.entries {
             head = entry.head;
@@ -101,24 +106,30 @@ impl<'a> Plan<'a> {
                 });
             }
             match &entry.kind {
-                PreparedKind::Message { mentions, .. } => {
-                    self.messages.extend(MessageRow::of(channel, entry));
-                    self.mentions.extend(mentions.iter().map(|user| MentionRow {
+                PreparedKind::Message { body, mentions, .. } => {
+                    let body = body.as_ref().map(|body| BodyRow {
+                        id: heads.new_body(),
+                        body,
+                    });
+                    self.messages.extend(MessageRow::of(channel, entry, body));
+                    self.bodies.extend(body);
+                    let told = mentions.iter().filter(|user| entry.is_for(user.as_str()));
+                    self.mentions.extend(told.map(|user| MentionRow {
                         channel,
                         user,
                         seq: bound(head.seq.0),
                     }));
                     self.raise_own(channel, entry);
                 }
+                PreparedKind::React { detail, .. } => {
+                    self.add_event(channel, entry, "react", detail);
+                }
+                PreparedKind::Pin { detail, .. } => self.add_event(channel, entry, "pin", detail),
                 PreparedKind::Event { name, detail } => {
-                    self.events.push(EventRow {
-                        channel,
-                        entry,
-                        name,
-                        detail,
-                    });
+                    self.add_event(channel, entry, name, detail);
                 }
             }
+            self.targets.take(channel, entry);
             for change in &entry.changes {
                 self.change_member(channel, entry, change);
             }
@@ -130,6 +141,21 @@ impl<'a> Plan<'a> {
         head
     }
 
+    fn add_event(
+        &mut self,
+        channel: i64,
+        entry: &'a PreparedEntry,
+        name: &'a str,
+        detail: &'a [u8],
+    ) {
+        self.events.push(EventRow {
+            channel,
+            entry,
+            name,
+            detail,
+        });
+    }
+
     fn move_head(&mut self, key: i64, channel: ChannelId, entry: &PreparedEntry) {
         let row = self.channels.entry(key).or_insert_with(|| ChannelRow {
             key,
@@ -137,11 +163,16 @@ impl<'a> Plan<'a> {
             head: entry.head,
             message: entry.message,
             at: entry.at,
+            active_at: 0,
             last_message_seq: 0,
         });
         row.head = entry.head;
         row.message = row.message.max(entry.message);
         row.at = row.at.max(entry.at);
+        if entry.withheld {
+            return;
+        }
+        row.active_at = row.active_at.max(entry.at);
         if matches!(entry.kind, PreparedKind::Message { .. }) {
             row.last_message_seq = bound(entry.head.seq.0);
         }
@@ -211,9 +242,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether it is messages with keys, naming nobody, and nothing else.
+    /// Whether it is messages with keys and bodies, naming nobody, in no thread and withheld from nobody, and nothing else.
     pub(super) fn is_plain(&self) -> bool {
         self.keys.len() == self.messages.len()
+            && self.bodies.len() == self.messages.len()
+            && self.targets.is_empty()
             && self.mentions.is_empty()
             && self.events.is_empty()
             && self.states.is_empty()
@@ -265,6 +298,11 @@ pub(super) struct MemberRows {
 }
 
 impl Heads {
+    pub(super) fn new_body(&mut self) -> i64 {
+        self.next_body += 1;
+        self.next_body
+    }
+
     fn new_key(&mut self) -> i64 {
         self.next_channel += 1;
         self.next_channel

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chat_core::ports::{Append, AppendRecord, PortError};
 use chat_proto::channel::{MemberChange, Snapshot};
+use chat_proto::entry::{BodySet, Pin, React};
 use chat_proto::{
     Body, ChannelId, ChannelType, Entry, EntryKind, Head, Limits, Record, Seq, UserId,
 };
@@ -34,8 +35,25 @@ pub(super) struct PreparedEntry {
     pub(super) device: Option<[u8; 16]>,
     /// The key's `client_id` and content.
     pub(super) key: Option<([u8; 16], [u8; 16])>,
+    pub(super) withheld: bool,
     pub(super) kind: PreparedKind,
+    /// What it does to the message that it names.
+    pub(super) target: Option<Seq>,
+    /// The body that it leaves its target with.
+    pub(super) sets: Option<PreparedSet>,
     pub(super) changes: Vec<MemberChange>,
+}
+
+/// A body as it is stored: how it is to be read, and its bytes.
+pub(super) type PreparedBody = (i64, Vec<u8>);
+
+/// What an edit or a deletion does to a message's body.
+#[derive(Debug)]
+pub(crate) struct PreparedSet {
+    pub(super) target: i64,
+    pub(super) rev: i64,
+    /// None: erased for ever.
+    pub(super) body: Option<PreparedBody>,
 }
 
 /// What a row of `messages` or of `events` holds besides.
@@ -44,8 +62,17 @@ pub(super) enum PreparedKind {
     Message {
         client_id: [u8; 16],
         detail: Option<Vec<u8>>,
-        body: Option<(i64, Vec<u8>)>,
+        body: Option<PreparedBody>,
+        thread: Option<i64>,
         mentions: Vec<UserId>,
+    },
+    React {
+        detail: Vec<u8>,
+        react: React,
+    },
+    Pin {
+        detail: Vec<u8>,
+        pin: Pin,
     },
     Event {
         name: String,
@@ -138,15 +165,17 @@ fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
         ..
     } = record;
     let detail = entry
-        .kind
         .detail()
         .map_err(|error| PortError::misuse(OP).with_source(error))?;
     let head = entry.head();
+    let target = entry.target();
+    let sets = entry.sets_body().map(prepare_set).transpose()?;
     let Entry {
         message,
         at,
         from,
         device,
+        withheld,
         kind,
         ..
     } = entry;
@@ -159,9 +188,12 @@ fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
                 client_id: *message.client_id.as_bytes(),
                 detail: Some(detail).filter(|detail| !detail.is_empty()),
                 body: message.body.map(prepare_body).transpose()?,
+                thread: message.thread.map(|thread| bound(thread.0)),
                 mentions: message.mentions,
             }
         }
+        EntryKind::React(react) => PreparedKind::React { detail, react },
+        EntryKind::Pin(pin) => PreparedKind::Pin { detail, pin },
         EntryKind::Unknown { kind: name, .. } => PreparedKind::Event { name, detail },
         // The enum is open to other crates; whatever is no message is stored by its name.
         other => PreparedKind::Event {
@@ -176,12 +208,27 @@ fn prepare_entry(record: AppendRecord) -> Result<PreparedEntry, PortError> {
         sender: from.as_str().into(),
         device: device.map(|device| *device.as_bytes()),
         key: key.map(|key| (*key.client_id.as_bytes(), *key.content.as_bytes())),
+        withheld,
         kind,
+        target,
+        sets,
         changes,
     })
 }
 
-fn prepare_body(body: Body) -> Result<(i64, Vec<u8>), PortError> {
+/// The values of a body's change.
+///
+/// # Errors
+/// Never for bodies that were parsed; the type of the serializer.
+pub(crate) fn prepare_set(set: BodySet<'_>) -> Result<PreparedSet, PortError> {
+    Ok(PreparedSet {
+        target: bound(set.target.0),
+        rev: bound(set.rev.0),
+        body: set.body.cloned().map(prepare_body).transpose()?,
+    })
+}
+
+fn prepare_body(body: Body) -> Result<PreparedBody, PortError> {
     match body {
         Body::Text {
             text,

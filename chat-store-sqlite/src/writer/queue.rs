@@ -8,6 +8,7 @@ use chat_core::ports::{AppendOutcome, MarkRise, PortError, PortErrorKind, Retry}
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::bodies::BodyWrite;
 use super::people::{PersonDone, PersonWrite};
 use super::prepare::PreparedAppend;
 use super::task::Writer;
@@ -45,6 +46,7 @@ pub(super) struct Request {
 pub(super) enum Work {
     Append(PreparedAppend, Reply<AppendOutcome>),
     Raise(Vec<MarkRise>, Reply<()>),
+    Body(BodyWrite, Reply<()>),
     Person(PersonWrite, Reply<PersonDone>),
 }
 
@@ -56,12 +58,22 @@ impl Request {
         !self.claimed.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether a body goes that must leave the files.
+    pub(super) fn erases(&self) -> bool {
+        match &self.work {
+            Work::Append(append, _) => append.entries.iter().any(|entry| entry.sets.is_some()),
+            Work::Body(write, _) => matches!(write, BodyWrite::Set(..)),
+            Work::Raise(..) | Work::Person(..) => false,
+        }
+    }
+
     /// Answers with a failure.
     pub(super) fn fail(self, failure: &WriteFailure) {
         // A caller who is gone does not want to know.
         match self.work {
             Work::Append(_, reply) => drop(reply.send(Err(failure.clone()))),
             Work::Raise(_, reply) => drop(reply.send(Err(failure.clone()))),
+            Work::Body(_, reply) => drop(reply.send(Err(failure.clone()))),
             Work::Person(_, reply) => drop(reply.send(Err(failure.clone()))),
         }
     }
@@ -96,6 +108,11 @@ impl WriteQueue {
         }
         let bytes = rises.len() * size_of::<MarkRise>();
         self.submit("inbox.raise", bytes, |reply| Work::Raise(rises, reply))
+            .await
+    }
+
+    pub(crate) async fn body(&self, op: &'static str, write: BodyWrite) -> Result<(), PortError> {
+        self.submit(op, write.bytes(), |reply| Work::Body(write, reply))
             .await
     }
 

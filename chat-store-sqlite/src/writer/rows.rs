@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_core::ports::MarkRise;
 use chat_proto::{ChannelId, Head, UserId};
 
-use super::prepare::{PreparedEntry, PreparedKind, PreparedState};
+use super::prepare::{PreparedBody, PreparedEntry, PreparedKind, PreparedState};
 use crate::decode::bound;
 use crate::sql::rows::{Binds, Row};
 
@@ -62,11 +62,11 @@ pub(super) struct MessageRow<'a> {
     pub(super) entry: &'a PreparedEntry,
     pub(super) client_id: &'a [u8; 16],
     pub(super) detail: Option<&'a [u8]>,
-    pub(super) body: Option<(i64, &'a [u8])>,
+    pub(super) body: Option<BodyRow<'a>>,
 }
 
 impl Row for MessageRow<'_> {
-    const COLUMNS: usize = 12;
+    const COLUMNS: usize = 11;
 
     fn bind(&self, binds: &mut Binds) {
         bind_entry(binds, self.channel, self.entry);
@@ -79,8 +79,38 @@ impl Row for MessageRow<'_> {
                     .map(|(_, content)| content.as_slice()),
             )
             .add(self.detail)
-            .add(self.body.map(|(form, _)| form))
-            .add(self.body.map(|(_, bytes)| bytes));
+            .add(self.body.map(|body| body.id));
+    }
+}
+
+/// A body under its number.
+#[derive(Clone, Copy)]
+pub(super) struct BodyRow<'a> {
+    pub(super) id: i64,
+    pub(super) body: &'a PreparedBody,
+}
+
+impl Row for BodyRow<'_> {
+    const COLUMNS: usize = 3;
+
+    fn bind(&self, binds: &mut Binds) {
+        let (form, bytes) = self.body;
+        binds.add(self.id).add(*form).add(bytes.as_slice());
+    }
+}
+
+/// A message with its body beside it, as the view of plain messages takes it.
+pub(super) struct PlainRow<'p, 'a>(pub(super) &'p MessageRow<'a>);
+
+impl Row for PlainRow<'_, '_> {
+    const COLUMNS: usize = 13;
+
+    fn bind(&self, binds: &mut Binds) {
+        self.0.bind(binds);
+        let body = self.0.body.map(|body| body.body);
+        binds
+            .add(body.map(|(form, _)| *form))
+            .add(body.map(|(_, bytes)| bytes.as_slice()));
     }
 }
 
@@ -92,7 +122,7 @@ pub(super) struct EventRow<'a> {
 }
 
 impl Row for EventRow<'_> {
-    const COLUMNS: usize = 11;
+    const COLUMNS: usize = 12;
 
     fn bind(&self, binds: &mut Binds) {
         bind_entry(binds, self.channel, self.entry);
@@ -110,7 +140,8 @@ impl Row for EventRow<'_> {
                     .map(|(_, content)| content.as_slice()),
             )
             .add(self.name)
-            .add(self.detail);
+            .add(self.detail)
+            .add(self.entry.target.map(|target| bound(target.0)));
     }
 }
 
@@ -132,12 +163,14 @@ pub(super) struct ChannelRow {
     pub(super) head: Head,
     pub(super) message: i64,
     pub(super) at: i64,
-    /// The newest message of the transaction; 0: none.
+    /// The newest entry that is withheld from nobody; 0: none.
+    pub(super) active_at: i64,
+    /// The newest such message of the transaction; 0: none.
     pub(super) last_message_seq: i64,
 }
 
 impl Row for ChannelRow {
-    const COLUMNS: usize = 7;
+    const COLUMNS: usize = 8;
 
     fn bind(&self, binds: &mut Binds) {
         binds
@@ -147,6 +180,7 @@ impl Row for ChannelRow {
             .add(bound(self.head.n.0))
             .add(self.message)
             .add(self.at)
+            .add(self.active_at)
             .add(self.last_message_seq);
     }
 }
@@ -307,21 +341,24 @@ impl Row for MarkRise {
 
 impl<'a> MessageRow<'a> {
     /// The row of an entry that is a message.
-    pub(super) fn of(channel: i64, entry: &'a PreparedEntry) -> Option<Self> {
+    pub(super) fn of(
+        channel: i64,
+        entry: &'a PreparedEntry,
+        body: Option<BodyRow<'a>>,
+    ) -> Option<Self> {
         match &entry.kind {
             PreparedKind::Message {
-                client_id,
-                detail,
-                body,
-                ..
+                client_id, detail, ..
             } => Some(Self {
                 channel,
                 entry,
                 client_id,
                 detail: detail.as_deref(),
-                body: body.as_ref().map(|(form, bytes)| (*form, bytes.as_slice())),
+                body,
             }),
-            PreparedKind::Event { .. } => None,
+            PreparedKind::React { .. } | PreparedKind::Pin { .. } | PreparedKind::Event { .. } => {
+                None
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ pub(super) struct Writer {
     health: Arc<HealthCell>,
     known: KnownChannels,
     last_channel: i64,
+    last_body: i64,
     checkpoints: Checkpoints,
     /// The file is ours until the connection is closed.
     lock: File,
@@ -38,7 +39,7 @@ pub(super) struct Writer {
 /// What becomes of a request if the transaction commits.
 enum Outcome {
     Append(Result<AppendOutcome, WriteFailure>),
-    Raised,
+    Done,
     Person(PersonDone),
 }
 
@@ -72,6 +73,7 @@ impl Writer {
             health,
             known: KnownChannels::default(),
             last_channel: opened.last_channel,
+            last_body: opened.last_body,
             checkpoints: Checkpoints::new(opened.copier),
             lock: opened.lock,
         }
@@ -90,6 +92,12 @@ impl Writer {
             .map_err(|error| failure_of(&error, Retry::Safe))
     }
 
+    async fn keep_up(&mut self) {
+        if let Err(error) = self.checkpoints.keep_up(&mut self.db).await {
+            self.note_failure(&error, false);
+        }
+    }
+
     /// Everything that waits, within bounds; nothing when the queue is closed and empty.
     async fn next_batch(&mut self) -> Option<Vec<Request>> {
         let first = loop {
@@ -97,6 +105,7 @@ impl Writer {
                 biased;
                 () = self.closing.notified() => self.requests.close(),
                 first = self.requests.recv() => break first?,
+                () = self.checkpoints.due() => self.keep_up().await,
             }
         };
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -129,15 +138,15 @@ impl Writer {
             Ok(outcomes) => {
                 self.health.recover();
                 measure(&outcomes, started);
-                self.checkpoints
-                    .count(batch.iter().map(|request| request.bytes).sum());
+                self.checkpoints.count(
+                    batch.iter().map(|request| request.bytes).sum(),
+                    batch.iter().any(Request::erases),
+                );
                 batch
                     .into_iter()
                     .zip(outcomes)
                     .for_each(|(request, outcome)| answer(request, outcome));
-                if let Err(error) = self.checkpoints.keep_up(&mut self.db).await {
-                    self.note_failure(&error, false);
-                }
+                self.keep_up().await;
             }
             Err(Failed { source, committing }) => {
                 self.known.clear();
@@ -182,7 +191,7 @@ impl Writer {
             .enumerate()
             .filter_map(|(place, request)| match &request.work {
                 Work::Append(append, _) => Some((place, append)),
-                Work::Raise(..) | Work::Person(..) => None,
+                Work::Raise(..) | Work::Body(..) | Work::Person(..) => None,
             })
             .collect();
         if appends.len() == batch.len() {
@@ -205,7 +214,11 @@ impl Writer {
         for (place, request) in batch.iter().enumerate() {
             outcomes.push(match &request.work {
                 Work::Append(..) => Outcome::Append(appended.outcome(place)),
-                Work::Raise(..) => Outcome::Raised,
+                Work::Raise(..) => Outcome::Done,
+                Work::Body(write, _) => {
+                    write.write(&mut self.db, &mut appended.heads).await?;
+                    Outcome::Done
+                }
                 Work::Person(write, _) => Outcome::Person(write.write(&mut self.db).await?),
             });
         }
@@ -223,12 +236,14 @@ impl Writer {
             db: &mut self.db,
             known: &self.known,
             last_channel: self.last_channel,
+            last_body: self.last_body,
         }
     }
 
     /// Keeps the heads that a committed transaction made.
     fn remember(&mut self, appends: &[Placed<'_>], heads: &Heads) {
         self.last_channel = heads.next_channel;
+        self.last_body = heads.next_body;
         for (_, append) in appends {
             if let Some(known) = heads.known.get(&append.channel) {
                 self.known.remember(append.channel, *known);
@@ -241,9 +256,9 @@ fn answer(request: Request, outcome: Outcome) {
     // A caller who is gone does not want to know.
     match (request.work, outcome) {
         (Work::Append(_, reply), Outcome::Append(outcome)) => drop(reply.send(outcome)),
-        (Work::Raise(_, reply), Outcome::Raised) => drop(reply.send(Ok(()))),
+        (Work::Raise(_, reply) | Work::Body(_, reply), Outcome::Done) => drop(reply.send(Ok(()))),
         (Work::Person(_, reply), Outcome::Person(done)) => drop(reply.send(Ok(done))),
-        (Work::Append(..) | Work::Raise(..) | Work::Person(..), _) => {
+        (Work::Append(..) | Work::Raise(..) | Work::Body(..) | Work::Person(..), _) => {
             unreachable!("outcomes are made from the requests, in their order")
         }
     }
@@ -254,7 +269,7 @@ fn measure(outcomes: &[Outcome], started: Instant) {
         .iter()
         .map(|outcome| match outcome {
             Outcome::Append(Ok(AppendOutcome::Appended { durable })) => *durable,
-            Outcome::Append(_) | Outcome::Raised | Outcome::Person(_) => 0,
+            Outcome::Append(_) | Outcome::Done | Outcome::Person(_) => 0,
         })
         .sum();
     metrics::counter!("chat_store_commits_total").increment(1);
