@@ -803,10 +803,10 @@ fn kind() -> impl Strategy<Value = EntryKind> {
         2 => (seq(), of(body())).prop_map(|(target, body)| EntryKind::Edit(Edit { target, body })),
         1 => seq().prop_map(|target| EntryKind::Delete(Delete { target })),
         1 => (seq(), any::<String>(), any::<bool>()).prop_map(|(target, emoji, remove)| {
-            EntryKind::React(chat_proto::entry::React { target, emoji, remove })
+            EntryKind::React(entry::React { target, emoji, remove })
         }),
         1 => (seq(), any::<bool>())
-            .prop_map(|(target, remove)| EntryKind::Pin(chat_proto::entry::Pin { target, remove })),
+            .prop_map(|(target, remove)| EntryKind::Pin(entry::Pin { target, remove })),
         1 => Just(EntryKind::Withheld),
         4 => message.prop_map(EntryKind::Message),
         1 => created.prop_map(EntryKind::Created),

@@ -744,13 +744,13 @@ fn entries() -> Vec<(&'static str, Entry)> {
     let target = Seq(2);
     let edit = |body| EntryKind::Edit(Edit { target, body });
     let react = |remove| {
-        EntryKind::React(chat_proto::entry::React {
+        EntryKind::React(entry::React {
             target,
             emoji: "\u{1f44d}".into(),
             remove,
         })
     };
-    let pin = |remove| EntryKind::Pin(chat_proto::entry::Pin { target, remove });
+    let pin = |remove| EntryKind::Pin(entry::Pin { target, remove });
     let message = Message {
         client_id: client_id(1),
         body: Some(Body::text("hello")),
