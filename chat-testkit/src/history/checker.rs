@@ -239,7 +239,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check_same(&mut self, seen: Seen, stored: Seen, place: &Place) {
-        if seen != stored {
+        if !seen.agrees_with(&stored) {
             let detail = format!("the device has {seen:?}, the server {stored:?}");
             self.break_law(Law::DevicesHaveTheSame, place, detail);
         }

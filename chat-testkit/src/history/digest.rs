@@ -22,17 +22,15 @@ impl Digest {
         Self::of_body(&Body::text(text))
     }
 
-    /// Of all that an entry says besides its place and its name.
+    /// Of all that an entry says for ever, besides its place and its name: without bodies, which an edit or a deletion
+    /// changes between two sightings.
     pub fn of_entry(entry: &Entry) -> Self {
         let mut hasher = DefaultHasher::new();
         (entry.at, &entry.from, entry.device, entry.kind.name()).hash(&mut hasher);
         match &entry.kind {
             EntryKind::Message(message) => {
                 (message.client_id, message.reply_to, message.thread).hash(&mut hasher);
-                (&message.mentions, message.erased).hash(&mut hasher);
-                if let Some(body) = &message.body {
-                    hash_body(body, &mut hasher);
-                }
+                message.mentions.hash(&mut hasher);
             }
             kind => {
                 let detail = kind.detail();

@@ -31,7 +31,7 @@ mod report;
 pub use checker::Checker;
 pub use digest::Digest;
 pub use law::Law;
-pub use observation::{ChannelLog, DeviceLog, History, Outcome, Seen, Sent, Stored};
+pub use observation::{ChannelLog, DeviceLog, History, Outcome, Seen, SeenBody, Sent, Stored};
 pub use report::{Report, VIOLATIONS_KEPT_MAX, Violation};
 
 #[cfg(test)]

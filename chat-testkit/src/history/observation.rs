@@ -59,8 +59,19 @@ pub struct Seen {
     pub head: Head,
     /// Its name.
     pub message: MessageId,
-    /// All else.
+    /// All else that never changes.
     pub digest: Digest,
+    /// What a message said then.
+    pub body: Option<SeenBody>,
+}
+
+/// A message's body at one sighting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenBody {
+    /// The entry that set it, if it is not the message itself.
+    pub rev: Option<Seq>,
+    /// None once erased.
+    pub digest: Option<Digest>,
 }
 
 /// An entry as the server has it.
@@ -117,7 +128,25 @@ impl Seen {
             head: entry.head(),
             message: entry.message,
             digest: Digest::of_entry(entry),
+            body: entry.as_message().map(|message| SeenBody {
+                rev: message.rev,
+                digest: message.body.as_ref().map(Digest::of_body),
+            }),
         }
+    }
+
+    /// Whether both may be sightings of one entry: what never changes is the same, and what it says is, if set by the same.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let of_another_time = match (self.body, other.body) {
+            (Some(own), Some(others)) => own.rev != others.rev,
+            (Some(_), None) | (None, Some(_)) | (None, None) => false,
+        };
+        let (skeleton, others) = (self.without_body(), other.without_body());
+        skeleton == others && (of_another_time || self.body == other.body)
+    }
+
+    fn without_body(self) -> Self {
+        Self { body: None, ..self }
     }
 }
 
