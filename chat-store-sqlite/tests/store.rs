@@ -58,7 +58,7 @@ async fn a_newer_schema_is_refused() {
         refused,
         Err(OpenError::NewerSchema {
             found: 1000,
-            known: 3,
+            known: 4,
             ..
         })
     ));

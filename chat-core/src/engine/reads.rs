@@ -281,11 +281,6 @@ impl Inner {
     }
 }
 
-/// The protocol has it; this server does not.
-pub(super) fn not_offered() -> Rejection {
-    Rejection::unsupported("this server does not offer this op")
-}
-
 /// One sentence for both, so that nobody learns of channels that they are not in.
 pub(super) fn no_such_channel() -> Rejection {
     Rejection::not_found("there is no such channel, or you are not in it")

@@ -43,10 +43,9 @@ pub use reads::{
 };
 pub use routers::{BROKEN_ROUTERS, BrokenRouter};
 pub use rows::{
-    CountsEntriesAsMessages, CountsMentionsTwice, DropsPrivateRises, HidesForEver,
-    InboxBehindTheLog, LeftSinceIsExclusive, MarksFall, MarksLiftEverybody, MarksLostOnReopen,
-    NewMembersHaveAllUnread, OwnMessageAlwaysRead, RaisingAddsUp, ShowsPrivateRises,
-    ShowsWhatIsNotVisible, SkipsTies,
+    CountsEntriesAsMessages, CountsMentionsTwice, InboxBehindTheLog, LeftSinceIsExclusive,
+    MarksFall, MarksLiftEverybody, MarksLostOnReopen, NewMembersHaveAllUnread,
+    OwnMessageAlwaysRead, RaisingAddsUp, ShowsWhatIsNotVisible, SkipsTies,
 };
 pub use table::{BROKEN, Broken, Wrap};
 pub use users::{TwistedUsers, UsersTwist};
