@@ -19,6 +19,7 @@
 //! | `fleet` | engines over one set of ports, each behind chaos of its own |
 //! | `device`, `held` | an honest client: pushes, gaps, pulls, syncs, an outbox |
 //! | `callers` | senders without a session, who try again elsewhere, twice at once, or never |
+//! | `crowd` | a channel of very many, most of whom are away |
 //! | `journal` | what every command was told |
 //! | `verdict` | all of it held to the laws |
 //! | [`gates`] | every interleaving of a device's attachment with an append |
@@ -26,6 +27,7 @@
 //! | `seeds` | which runs, and how to repeat one |
 
 mod callers;
+mod crowd;
 mod device;
 pub mod faults;
 mod fleet;
@@ -36,6 +38,7 @@ mod scenario;
 mod seeds;
 mod verdict;
 
+pub use crowd::Crowd;
 pub use fleet::{Ports, RuntimeClock};
 pub use scenario::{Channel, Scenario};
 pub use seeds::{SEED_VARIABLE, seeds};
