@@ -5,6 +5,7 @@
 
 mod chaos;
 mod decorated;
+mod host;
 mod layer;
 mod metrics;
 mod stores;

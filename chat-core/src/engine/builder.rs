@@ -180,9 +180,13 @@ impl EngineBuilder {
             messages: Arc::new(Timeout::new(messages, limit)),
             inbox: Arc::new(Timeout::new(inbox, limit)),
             users: Arc::new(Timeout::new(users, limit)),
-            authenticator: self.authenticator,
-            authorizer: self.authorizer,
-            directory: self.directory,
+            authenticator: self
+                .authenticator
+                .map(|port| Arc::new(Timeout::new(port, limit)) as Arc<dyn Authenticator>),
+            authorizer: self
+                .authorizer
+                .map(|port| Arc::new(Timeout::new(port, limit)) as Arc<dyn Authorizer>),
+            directory: Arc::new(Timeout::new(self.directory, limit)),
             router: Arc::new(Timeout::new(router, limit)),
             presence: Arc::new(Timeout::new(presence, limit)),
             ids: self

@@ -13,6 +13,7 @@
 //! | `lookups`, `receptions` | what a decision needs beyond the fold; how users take direct messages of others |
 //! | `fan_out` | who hears of new entries, on this node and others |
 //! | `topics` | the local members of large channels |
+//! | `host` | the embedding program's say on what users do |
 //! | `hub` | what other nodes tell this one |
 //! | `connect` | how a session begins and ends |
 //! | `presence` | who came and who went, told to the bus |
@@ -38,6 +39,7 @@ mod engine;
 mod fan_out;
 mod fold;
 mod history;
+mod host;
 mod hub;
 mod key_search;
 mod lookups;

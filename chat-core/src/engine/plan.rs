@@ -176,15 +176,13 @@ impl Batch<'_> {
     }
 
     async fn ask_host(&self, submission: &mut Submission) -> Result<(), Rejection> {
-        let Some(authorizer) = &self.inner.parts.authorizer else {
-            return Ok(());
-        };
         if submission.verdict.is_none() && !submission.command.system {
             let command = &submission.command;
-            let operation = Operation::Command(&command.action);
-            let verdict = authorizer
-                .authorize(&command.from, self.slot.channel, operation)
-                .await?;
+            let operation = Operation::Command {
+                channel: self.slot.channel,
+                action: &command.action,
+            };
+            let verdict = self.inner.host_verdict(&command.from, operation).await?;
             submission.verdict = Some(verdict);
         }
         Ok(())

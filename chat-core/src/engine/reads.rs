@@ -10,10 +10,7 @@ use super::engine::{Engine, Inner};
 use super::history::Pages;
 use super::wish::Wish;
 use crate::caller::Caller;
-use crate::ports::{
-    EntriesQuery, InboxRow, MarkKind, MembersQuery, Operation, PageLimit, Payload, PortError,
-    Verdict,
-};
+use crate::ports::{EntriesQuery, InboxRow, MarkKind, MembersQuery, PageLimit, Payload, PortError};
 
 /// Reads of a page of history that entries appended meanwhile may make void.
 const HISTORY_TRIES_MAX: u32 = 8;
@@ -202,19 +199,6 @@ impl Inner {
             .remove(&caller.user)
             .ok_or_else(no_such_channel)?;
         Ok((member, rows.through))
-    }
-
-    async fn allow_read(&self, caller: &Caller, channel: ChannelId) -> Result<(), Rejection> {
-        let Some(authorizer) = &self.parts.authorizer else {
-            return Ok(());
-        };
-        match authorizer
-            .authorize(&caller.user, channel, Operation::Read)
-            .await?
-        {
-            Verdict::Allow | Verdict::ReplaceBody(_) => Ok(()),
-            Verdict::Deny(rejection) => Err(rejection),
-        }
     }
 
     /// Whether the channel is the user's direct one with somebody who wants to hear nothing of them; also while nobody can

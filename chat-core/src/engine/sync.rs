@@ -88,6 +88,7 @@ impl Engine {
             behind,
             user_seq,
         });
+        let rows = self.inner.readable_rows(caller, rows).await?;
         let own_bytes = own.entries.iter().map(UserEntry::size_bytes).sum();
         let bytes_left = self.limits().page_bytes_max.saturating_sub(own_bytes);
         let channels = self

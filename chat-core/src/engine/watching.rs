@@ -165,8 +165,11 @@ impl Inner {
             .iter()
             .cloned()
             .partition(|user| relation(user).contact == Some(ContactState::Contact));
+        // Asked also of those who block the user, who must not be told from others by the host's rules.
+        let denied = self.unwatchable(&session.user, &contacts).await?;
+        let refused = &refused | &denied;
         // Contacts who block the user are not to be told from those who are not there.
-        let (blockers, watched): (BTreeSet<_>, BTreeSet<_>) = contacts
+        let (blockers, watched): (BTreeSet<_>, BTreeSet<_>) = (&contacts - &denied)
             .into_iter()
             .partition(|user| relation(user).blocked);
         self.watches

@@ -10,10 +10,25 @@ use super::PortError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Operation<'a> {
-    /// A command that would append to a channel's log, before the rules of chat have decided.
-    Command(&'a Action),
-    /// A read of a channel's log, history or members.
-    Read,
+    /// A command that would append to a channel's log, before the rules of chat have decided: who creates a channel or
+    /// adds somebody asks for those who join it.
+    Command {
+        /// The channel, also one that does not exist yet.
+        channel: ChannelId,
+        /// What would be done.
+        action: &'a Action,
+    },
+    /// A read of a channel: its place in the list of channels, its log, history or members, one's own marks in it. A
+    /// denied one is not in the answer to `sync`.
+    Read {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A watch of how a contact is seen. A denied one is among the refused of the answer.
+    Watch {
+        /// The contact.
+        contact: &'a UserId,
+    },
 }
 
 /// What the host says.
@@ -31,17 +46,21 @@ pub enum Verdict {
 
 /// The embedding program's own rules, asked before the rules of chat.
 ///
+/// It is not asked about what the program does itself as [`System`](crate::System), nor about each entry that is pushed to a
+/// member: to keep somebody from hearing a channel, remove them.
+///
 /// # Contract
 /// - It MUST be a function of its arguments and the host's data; the engine MAY ask more than once for one command.
 /// - It MUST NOT call back into the engine for the same channel and wait: the channel's queue stands meanwhile.
+/// - It MUST answer soon: one `sync` asks for each channel that it lists, and who waits longer than
+///   [`port_time_max`](crate::EngineSettings::port_time_max) is refused as by an error.
 /// - `Err` refuses the operation as `unavailable`.
 #[async_trait]
 pub trait Authorizer: Send + Sync + 'static {
-    /// Whether `user` may do `operation` in `channel`.
+    /// Whether `user` may do `operation`.
     async fn authorize(
         &self,
         user: &UserId,
-        channel: ChannelId,
         operation: Operation<'_>,
     ) -> Result<Verdict, PortError>;
 }
