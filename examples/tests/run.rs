@@ -3,9 +3,15 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use chat_core::proto::ChannelId;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// Time that a program has to stop in good order.
+const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// A program that ends with the test.
 struct Running(Child);
@@ -19,6 +25,22 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Asks the program to stop, as the terminal does, and waits for its end.
+    fn interrupted(mut self) -> Result<ExitStatus> {
+        let id = self.0.id().to_string();
+        Command::new("kill").args(["-INT", &id]).status()?;
+        let deadline = Instant::now() + STOP_MAX;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err("the program does not stop".into());
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Starts a program and waits for its line `listening on http://…`.
     fn listening(command: &mut Command) -> Result<(Self, String)> {
         let mut child = command
@@ -162,6 +184,74 @@ fn embed_axum_serves_the_application_and_chat() -> Result {
 }
 
 #[test]
+fn embed_host_keeps_its_own_users_rules_and_tickets() -> Result {
+    let folder = tempfile::tempdir()?;
+    let start = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_embed-host"));
+        let program = program
+            .arg(folder.path().join("desk.db"))
+            .arg("127.0.0.1:0");
+        Running::listening(program)
+    };
+    let (desk, address) = start()?;
+    let say = |token: &str, to: &str, number: u32, text: &str| {
+        let frames = format!(
+            "{{\"op\":\"hello\",\"id\":1,\"token\":\"{token}\",\"client\":\"test/1\"}}\n{{\"op\":\"sync\",\"id\":2,\"entries\":10}}\n\
+             {{\"op\":\"send\",\"id\":3,\"to\":{{{to}}},\"client_id\":\"6f1b2c3d-0000-4000-8000-00000000000{number}\",\
+             \"body\":{{\"type\":\"text\",\"text\":\"{text}\"}}}}\n"
+        );
+        wire(&format!("http://{address}/chat/v1/ws"), &frames)
+    };
+    let ticket = format!("\"channel\":\"{}\"", ChannelId::external("ticket:17"));
+
+    let link = say("gil-secret", &ticket, 1, "see https://example.com")?;
+    assert!(link.contains("guests send no links"), "{link}");
+    assert!(link.contains("\"data\":{\"event\":\"opened\"}"), "{link}");
+    assert!(link.contains("\"status\":\"open\""), "{link}");
+    assert!(
+        !link.contains("ticket\":16"),
+        "somebody else's ticket: {link}"
+    );
+
+    let card = say("gil-secret", &ticket, 2, "my card is 4000123412341234")?;
+    assert!(
+        card.contains("Thank you. An agent will answer soon."),
+        "{card}"
+    );
+    let read = say("ada-secret", &ticket, 3, "see https://example.com")?;
+    assert!(read.contains("my card is [number removed]"), "{read}");
+    assert!(!read.contains("forbidden"), "agents send links: {read}");
+
+    let closed = format!("\"channel\":\"{}\"", ChannelId::external("ticket:16"));
+    let late = say("carl-secret", &closed, 4, "still nothing")?;
+    assert!(
+        late.contains("\"status\":\"closed\"") && late.contains("forbidden"),
+        "{late}"
+    );
+    let stranger = say("gil-secret", "\"user\":\"carl\"", 5, "hello")?;
+    assert!(stranger.contains("\"op\":\"error\""), "{stranger}");
+
+    assert!(desk.interrupted()?.success());
+    // Tickets are opened at every start, and are there once.
+    let (_desk, address) = start()?;
+    let bearer = "authorization: Bearer gil-secret";
+    let channel = ChannelId::external("ticket:17");
+    let url = format!("http://{address}/chat/v1/channels/{channel}/entries?after=0");
+    let log = text(
+        &Command::new("curl")
+            .args(["-s", &url, "-H", bearer])
+            .output()?,
+    );
+    assert_eq!(log.matches("Your ticket is open.").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("An agent will answer soon.").count(),
+        2,
+        "{log}"
+    );
+    Ok(())
+}
+
+#[test]
 fn the_echo_bot_answers_once_over_a_restart() -> Result {
     let folder = tempfile::tempdir()?;
     let (_server, address) = server(folder.path())?;
@@ -192,13 +282,13 @@ fn the_echo_bot_answers_once_over_a_restart() -> Result {
     // The bot starts twice; the message is answered once.
     for _ in 0..2 {
         let bot = start()?;
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         let log = loop {
             let log = entries(&base, &alice, &channel)?;
             if log.matches("anybody there?").count() >= 2 {
                 break log;
             }
-            assert!(std::time::Instant::now() < deadline, "no answer: {log}");
+            assert!(Instant::now() < deadline, "no answer: {log}");
             std::thread::yield_now();
         };
         assert_eq!(log.matches("anybody there?").count(), 2, "{log}");
