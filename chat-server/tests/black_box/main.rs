@@ -49,6 +49,7 @@ mod hello;
 mod hostile;
 mod http;
 mod life;
+mod marks;
 mod messages;
 mod people;
 mod permissions;
