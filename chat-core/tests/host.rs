@@ -11,10 +11,10 @@ use chat_core::proto::channel::Action;
 use chat_core::proto::entry::{MemberRole, MembersChange};
 use chat_core::proto::people::{Prefs, PrefsChange, RelationChange};
 use chat_core::proto::wire::{
-    Anchor, Answer, ClientOp, HistoryQuery, Mark, PullQuery, ReceiptsQuery, ServerFrame, SyncQuery,
-    Watch, WatchAnswer,
+    Anchor, Answer, ClientOp, EditMessage, HistoryQuery, Mark, PullQuery, ReceiptsQuery,
+    ServerFrame, SyncQuery, Watch, WatchAnswer,
 };
-use chat_core::proto::{Body, ChannelId, Code, DeviceId, Rejection, Role, Seq, UserId};
+use chat_core::proto::{Body, ChannelId, ClientId, Code, DeviceId, Rejection, Role, Seq, UserId};
 use chat_core::{Caller, Draft, Engine, NewChannel, Outgoing, Session};
 use uuid::Uuid;
 
@@ -69,19 +69,24 @@ fn judge(action: &Action) -> Verdict {
     let joining: Vec<&UserId> = match action {
         Action::Create(channel) => channel.members.iter().collect(),
         Action::Members(change) => change.add.iter().map(|added| &added.user).collect(),
-        Action::Send(message) => match &message.body {
-            Body::Text { text, .. } if text.contains("http") => return deny("no links"),
-            Body::Text { text, .. } if text.contains("darn") => {
-                return Verdict::ReplaceBody(Body::text(text.replace("darn", "****")));
-            }
-            _ => Vec::new(),
-        },
+        Action::Send(message) => return judge_body(&message.body),
+        Action::Edit(edit) => return judge_body(&edit.body),
         _ => Vec::new(),
     };
     if joining.iter().any(|user| user.as_str() == "banned") {
         return deny("they are banned");
     }
     Verdict::Allow
+}
+
+fn judge_body(body: &Body) -> Verdict {
+    match body {
+        Body::Text { text, .. } if text.contains("http") => deny("no links"),
+        Body::Text { text, .. } if text.contains("darn") => {
+            Verdict::ReplaceBody(Body::text(text.replace("darn", "****")))
+        }
+        _ => Verdict::Allow,
+    }
 }
 
 fn deny(why: &'static str) -> Verdict {
@@ -160,6 +165,30 @@ async fn a_replaced_body_is_stored_and_a_retry_of_the_sent_one_finds_it() -> Res
         texts(&engine, &Caller::user(bob), first.channel).await?,
         ["**** it"]
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_edit_is_judged_like_a_message() -> Result {
+    let (_, _, engine) = engine();
+    let alice = Caller::user(user("alice"));
+    let sent = engine
+        .send(&alice.user, Draft::direct(&user("bob"), "hello"))
+        .await?;
+    let edit = |text: &str| {
+        ClientOp::Edit(EditMessage {
+            channel: sent.channel,
+            seq: sent.seq,
+            client_id: ClientId::from_uuid(Uuid::new_v4()),
+            after: None,
+            retry: false,
+            body: Body::text(text),
+        })
+    };
+    let link = engine.run(&alice, edit("http://example.com")).await;
+    assert_eq!(forbidden(link).as_deref(), Some("no links"));
+    engine.run(&alice, edit("darn it")).await?;
+    assert_eq!(texts(&engine, &alice, sent.channel).await?, ["**** it"]);
     Ok(())
 }
 
