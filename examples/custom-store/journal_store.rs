@@ -1,7 +1,8 @@
 //! A store of one's own in a page: a journal file that is synced before every acknowledgement, over the in-memory
 //! adapter that answers every read.
 //!
-//! What to take from it for an adapter of your own:
+//! It follows the ten steps of `docs/adapters.md`, each marked where it is done; the last two are in
+//! `examples/tests/custom_store.rs`. What to take from it for an adapter of your own:
 //! - One writer: checks, journal and memory change under one lock, so nothing comes between.
 //! - Checked before written: nothing reaches the journal that the log would refuse.
 //! - Written before visible: memory changes only after the sync, so that nobody reads what a crash would take back.
@@ -31,6 +32,8 @@ use chat_core::proto::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+// Step 1: Choose the one step that happens or does not
+
 /// Logs and inboxes in one journal file. All clones are one store.
 #[derive(Clone)]
 pub struct JournalStore {
@@ -46,6 +49,8 @@ struct Journal {
     /// What is in it, for writing it anew.
     lines: Vec<Value>,
 }
+
+// Step 2: Open what is there, under its epoch
 
 impl JournalStore {
     /// Opens the journal, or begins one, and reads it into memory.
@@ -118,6 +123,8 @@ impl JournalStore {
     }
 }
 
+// Step 5: Say what an error means
+
 impl Journal {
     /// Writes and syncs a line. After a failure nothing is written any more.
     fn write(&mut self, op: &'static str, line: Value) -> Result<(), PortError> {
@@ -131,6 +138,8 @@ impl Journal {
         self.lines.push(line);
         Ok(())
     }
+
+    // Step 7: Leave no former body behind
 
     /// Writes the journal anew without the bodies that these messages no longer have.
     async fn forget_bodies(
@@ -217,6 +226,8 @@ fn write_line(file: &mut File, line: &Value) -> io::Result<()> {
     file.write_all(&bytes)?;
     file.sync_data()
 }
+
+// Step 6: Keep entries as they came
 
 fn line_of_append(append: &Append) -> Value {
     let records: Vec<Value> = append
@@ -369,6 +380,8 @@ async fn append_of_line(memory: &MemoryStore, mut line: Value) -> io::Result<App
     })
 }
 
+// Step 3: Refuse before you write
+
 /// Everything that would make the log refuse the append.
 async fn refusal(
     memory: &MemoryStore,
@@ -409,6 +422,8 @@ impl MessageStore for JournalStore {
     async fn epoch(&self) -> Result<Epoch, PortError> {
         Ok(self.epoch)
     }
+
+    // Step 4: Write, show, answer, in this order
 
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
         const OP: &str = "messages.append";
@@ -462,6 +477,8 @@ impl MessageStore for JournalStore {
     async fn body_notes(&self, limit: usize) -> Result<Vec<BodyNote>, PortError> {
         self.memory.body_notes(limit).await
     }
+
+    // Step 8: Answer reads as of one moment
 
     async fn load(&self, channel: ChannelId, folded: Seq) -> Result<Loaded, PortError> {
         self.memory.load(channel, folded).await

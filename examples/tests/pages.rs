@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
+/// Steps in writing an adapter.
+const STEPS: usize = 10;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -38,5 +41,32 @@ fn each_block_of_the_page_on_embedding_is_in_the_example() -> Result {
         let found = sources.iter().any(|source| source.contains(block.trim()));
         assert!(found, "not in examples/embed-host:\n{block}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_custom_store_follows_the_ten_steps_of_the_page() -> Result {
+    let page = read_to_string(root().join("docs/adapters.md"))?;
+    let store = read_to_string(root().join("examples/custom-store/journal_store.rs"))?;
+    let proof = read_to_string(root().join("examples/tests/custom_store.rs"))?;
+    let headings: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## Step "))
+        .collect();
+    let numbers: Vec<Option<usize>> = headings
+        .iter()
+        .map(|heading| heading.split_once(": ")?.0.parse().ok())
+        .collect();
+    assert_eq!(numbers, (1..=STEPS).map(Some).collect::<Vec<_>>());
+    let mut done: Vec<&str> = store
+        .lines()
+        .chain(proof.lines())
+        .filter_map(|line| line.trim().strip_prefix("// Step "))
+        .collect();
+    done.sort_by_key(|heading| headings.iter().position(|known| known == heading));
+    assert_eq!(
+        done, headings,
+        "each step is marked once, in the page's words"
+    );
     Ok(())
 }
