@@ -11,7 +11,7 @@ use chat_core::proto::channel::Action;
 use chat_core::proto::entry::{MemberRole, MembersChange};
 use chat_core::proto::people::{Prefs, PrefsChange, RelationChange};
 use chat_core::proto::wire::{
-    Anchor, Answer, ClientOp, EditMessage, HistoryQuery, Mark, PullQuery, ReceiptsQuery,
+    Anchor, Answer, ClientOp, EditMessage, HistoryQuery, Mark, PullQuery, Push, ReceiptsQuery,
     ServerFrame, SyncQuery, Watch, WatchAnswer,
 };
 use chat_core::proto::{Body, ChannelId, ClientId, Code, DeviceId, Rejection, Role, Seq, UserId};
@@ -294,6 +294,32 @@ async fn every_read_of_a_channel_is_asked_about() -> Result {
             .collect();
         assert_eq!((listed, answer.left), (vec![open], vec![]));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_is_seen_typing_where_they_may_not_read() -> Result {
+    let (house, _, engine) = engine();
+    let alice = Caller::user(user("alice"));
+    let mut channels = Vec::new();
+    for title in ["shut", "open"] {
+        let group = NewChannel::group(title).members(vec![user("bob")]);
+        channels.push(engine.create_channel(&alice, group).await?.channel);
+    }
+    house.close(channels[0]);
+    let device = DeviceId::from_uuid(Uuid::from_u128(2));
+    let mut session = engine.connect(&user("bob"), device).await?;
+    for channel in &channels {
+        engine.typing(&alice, *channel).await;
+    }
+    let typing = loop {
+        if let Outgoing::Shared(push) = session.next().await
+            && let Push::Typing(push) = push.push()
+        {
+            break push.channel;
+        }
+    };
+    assert_eq!(typing, channels[1]);
     Ok(())
 }
 

@@ -150,6 +150,9 @@ impl Engine {
         if users.binary_search(&caller.user).is_err() {
             return;
         }
+        if self.inner.allow_read(caller, channel).await.is_err() {
+            return;
+        }
         // Who cannot be seen is not seen typing; nor is who may not want to be, while nobody can tell.
         if !matches!(self.inner.is_invisible(&caller.user).await, Ok(false)) {
             return;

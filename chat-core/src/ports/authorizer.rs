@@ -18,7 +18,7 @@ pub enum Operation<'a> {
         /// What would be done.
         action: &'a Action,
     },
-    /// A read of a channel: its place in the list of channels, its log, history or members, one's own marks in it. A
+    /// A read of a channel: its place in the list of channels, its log, history or members, one's own marks in it, being seen typing in it. A
     /// denied one is not in the answer to `sync`.
     Read {
         /// The channel.
@@ -47,13 +47,12 @@ pub enum Verdict {
 /// The embedding program's own rules, asked before the rules of chat.
 ///
 /// It is not asked about what the program does itself as [`System`](crate::System), nor about each entry that is pushed to a
-/// member: to keep somebody from hearing a channel, remove them.
+/// member: to keep somebody from hearing a channel, remove them. One `sync` asks for each channel that it lists, so it answers from
+/// memory or nearly so; what takes longer than [`port_time_max`](crate::EngineSettings::port_time_max) is refused as by an error.
 ///
 /// # Contract
 /// - It MUST be a function of its arguments and the host's data; the engine MAY ask more than once for one command.
 /// - It MUST NOT call back into the engine for the same channel and wait: the channel's queue stands meanwhile.
-/// - It MUST answer soon: one `sync` asks for each channel that it lists, and who waits longer than
-///   [`port_time_max`](crate::EngineSettings::port_time_max) is refused as by an error.
 /// - `Err` refuses the operation as `unavailable`.
 #[async_trait]
 pub trait Authorizer: Send + Sync + 'static {
