@@ -6,6 +6,7 @@
 //! | `polled` | (a client without a socket) |
 //! | `hello` | how a connection begins |
 //! | `messages` | 1-on-1 messages, retries, pages, limits |
+//! | `changes` | edits, deletions, reactions, pins; a blocked sender's messages |
 //! | `groups` | members and who may what |
 //! | `permissions` | who may what on what, as one table |
 //! | `hostile` | what a client must not send |
@@ -43,6 +44,7 @@ macro_rules! over_every_transport {
 }
 
 mod accounts;
+mod changes;
 mod groups;
 mod harness;
 mod hello;
