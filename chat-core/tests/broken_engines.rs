@@ -84,3 +84,15 @@ fn stale_memberships_let_the_removed_speak() {
     let fault = StoreFault::StaleMemberships;
     caught(fault, Rule::OnlyMembersAct, Scenario::storm().large());
 }
+
+#[test]
+fn targets_that_forget_deletions_let_the_deleted_be_changed() {
+    let fault = StoreFault::TargetsForgetDeletions;
+    caught(fault, Rule::NothingFollowsADeletion, Scenario::storm());
+}
+
+#[test]
+fn erasures_that_are_not_done_are_told_all_the_same() {
+    let fault = StoreFault::ErasuresAreNotDone;
+    caught(fault, Rule::BodiesFollowTheLog, Scenario::storm());
+}

@@ -11,7 +11,7 @@
 //! | what a store writes beside the log | [`member_changes`], [`mark_after_own_message`] |
 //!
 //! ```
-//! use chat_proto::channel::{Action, Context, Decision, NewMessage, decide, evolve, needs, stamp};
+//! use chat_proto::channel::{Action, Context, Decision, NewMessage, Reception, decide, evolve, needs, stamp};
 //! use chat_proto::{Body, ChannelId, ChannelState, ClientId, Command, DeviceId, Limits, MessageId, Timestamp, UserId};
 //!
 //! let (alice, bob): (UserId, UserId) = ("alice".parse()?, "bob".parse()?);
@@ -23,7 +23,9 @@
 //! let mut state = ChannelState::empty(ChannelId::direct(&alice, &bob));
 //! assert!(needs(&state, &command).people.contains(&bob));
 //! let limits = Limits::default();
-//! let Decision::Record(drafts) = decide(&state, &command, &Context::new(&limits))? else { unreachable!() };
+//! // Looked up as `needs` asks: bob exists, and takes messages of alice.
+//! let context = Context { reception: Some(Reception::default()), ..Context::new(&limits) };
+//! let Decision::Record(drafts) = decide(&state, &command, &context)? else { unreachable!() };
 //! let records = stamp(&state, &command, drafts, &[MessageId(1), MessageId(2)], Timestamp(1_700_000_000_000));
 //! for record in &records {
 //!     evolve(&mut state, &record.entry, record.key.as_ref());

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chat_core::proto::entry::{MemberRole, MembersChange};
-use chat_core::proto::{Body, ClientId, Code, DeviceId, Head, Rejection, Role, UserId};
+use chat_core::proto::wire::{ClientOp, DeleteMessage, EditMessage, Pin, React};
+use chat_core::proto::{Body, ClientId, Code, DeviceId, Head, Rejection, Role, Seq, UserId};
 use chat_core::{Caller, Draft, Engine, Receipt};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -210,6 +211,87 @@ impl Owner {
                 }
                 Err(_) => return,
             }
+        }
+    }
+}
+
+/// Does something to messages: reacts, pins, edits and deletes, and asks again until it is known what came of it.
+pub(super) struct Changer {
+    pub(super) user: UserId,
+    pub(super) channel: Channel,
+    pub(super) engines: Vec<Engine>,
+    pub(super) journal: Journal,
+    pub(super) changes: u32,
+    pub(super) rng: SmallRng,
+}
+
+impl Changer {
+    /// Changes whatever there is: most of what it may not is refused.
+    pub(super) async fn run(mut self) {
+        for _ in 0..self.changes {
+            let op = self.draw();
+            let is_deletion = matches!(op, ClientOp::Delete(_));
+            for _ in 0..TRIES_MAX {
+                let engine = self.engines[self.rng.random_range(0..self.engines.len())].clone();
+                let caller = Caller::user(self.user.clone());
+                match engine.run(&caller, op.clone()).await {
+                    Ok(_) => {
+                        if let ClientOp::Delete(deletion) = &op {
+                            self.journal.erased(deletion.seq);
+                        }
+                        break;
+                    }
+                    Err(rejection) if rejection.code.is_transient() => {
+                        let pause = Duration::from_millis(self.rng.random_range(1..50));
+                        tokio::time::sleep(pause).await;
+                    }
+                    Err(_) => break,
+                }
+            }
+            let most = if is_deletion { 40 } else { 15 };
+            let pause = Duration::from_millis(self.rng.random_range(0..most));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Something to do to an entry near the beginning, whatever it is.
+    fn draw(&mut self) -> ClientOp {
+        let (channel, seq) = (self.channel.id, Seq(self.rng.random_range(2..30)));
+        let client_id = ClientId::from_uuid(Uuid::from_u128(self.rng.random()));
+        let (after, retry) = (None, false);
+        match self.rng.random_range(0..8) {
+            0..=2 => ClientOp::Edit(EditMessage {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                body: Body::text(format!("edited as {client_id}")),
+            }),
+            3 => ClientOp::Delete(DeleteMessage {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+            }),
+            4..=6 => ClientOp::React(React {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                emoji: "+".into(),
+                remove: self.rng.random(),
+            }),
+            _ => ClientOp::Pin(Pin {
+                channel,
+                seq,
+                client_id,
+                after,
+                retry,
+                remove: self.rng.random(),
+            }),
         }
     }
 }

@@ -46,6 +46,10 @@ pub enum StoreFault {
     LoadMissesTheLastEntry,
     /// Answers who is a member from a while ago, and claims that it is now.
     StaleMemberships,
+    /// Answers what a message was before it was deleted.
+    TargetsForgetDeletions,
+    /// Acknowledges that a body is erased, and does not do it.
+    ErasuresAreNotDone,
 }
 
 /// A store in memory with one fault.
@@ -288,9 +292,10 @@ impl MessageStore for FaultyStore {
                 }
                 self.inner.append(append).await
             }
-            StoreFault::LoadMissesTheLastEntry | StoreFault::StaleMemberships => {
-                self.inner.append(append).await
-            }
+            StoreFault::LoadMissesTheLastEntry
+            | StoreFault::StaleMemberships
+            | StoreFault::TargetsForgetDeletions
+            | StoreFault::ErasuresAreNotDone => self.inner.append(append).await,
         }
     }
 
@@ -311,10 +316,19 @@ impl MessageStore for FaultyStore {
     }
 
     async fn targets(&self, query: TargetsQuery) -> Result<Targets, PortError> {
-        self.inner.targets(query).await
+        let mut targets = self.inner.targets(query).await?;
+        if self.fault == StoreFault::TargetsForgetDeletions {
+            for target in targets.found.values_mut() {
+                target.erased = false;
+            }
+        }
+        Ok(targets)
     }
 
     async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
+        if self.fault == StoreFault::ErasuresAreNotDone && set.body.is_none() {
+            return Ok(());
+        }
         self.inner.set_body(set).await
     }
 

@@ -1,8 +1,9 @@
 //! What every command was told.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chat_core::proto::{ChannelId, ClientId, Code, DeviceId, Head, MessageId, UserId};
+use chat_core::proto::{ChannelId, ClientId, Code, DeviceId, Head, MessageId, Seq, UserId};
 
 use super::verdict::{Breach, Rule};
 use crate::history::{Digest, Outcome, Sent};
@@ -22,6 +23,8 @@ pub(super) struct Journal(Arc<Mutex<Inner>>);
 struct Inner {
     commands: Vec<Command>,
     breaches: Vec<Breach>,
+    /// Messages of which somebody was told that they are erased.
+    erased: BTreeSet<Seq>,
 }
 
 struct Command {
@@ -102,6 +105,16 @@ impl Journal {
             }
         };
         inner.breaches.extend(breach);
+    }
+
+    /// Somebody was told that this message is erased.
+    pub(super) fn erased(&self, message: Seq) {
+        self.lock().erased.insert(message);
+    }
+
+    /// The messages of which somebody was told so.
+    pub(super) fn told_erased(&self) -> BTreeSet<Seq> {
+        self.lock().erased.clone()
     }
 
     /// What was found out while the run went on, and every command with its outcome.

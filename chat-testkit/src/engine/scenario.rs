@@ -11,7 +11,7 @@ use chat_core::{Caller, Engine, NewChannel};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::callers::{Owner, Sender, dice};
+use super::callers::{Changer, Owner, Sender, dice};
 use super::device::{Device, Habits};
 use super::fleet::{Fleet, Ports, RuntimeClock, Weather};
 use super::journal::Journal;
@@ -321,6 +321,22 @@ impl Run {
                 rng: dice(self.seed, number + 1),
             };
             callers.push(tokio::spawn(sender.run()));
+        }
+        // Who owns the group may change more than what is their own; of two users each may that alone.
+        let changers = match channel.direct {
+            None => [user("owner"), users[0].clone()],
+            Some(_) => [users[0].clone(), users[1].clone()],
+        };
+        for (number, changer) in (20..).zip(changers) {
+            let changer = Changer {
+                user: changer,
+                channel: channel.clone(),
+                engines: engines.to_vec(),
+                journal: self.journal.clone(),
+                changes: self.scenario.messages * 2,
+                rng: dice(self.seed, number),
+            };
+            callers.push(tokio::spawn(changer.run()));
         }
         if channel.direct.is_none() {
             let owner = Owner {

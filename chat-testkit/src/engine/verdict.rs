@@ -5,7 +5,7 @@ use std::fmt;
 
 use chat_core::ports::{EntriesQuery, MessageStore, PageLimit};
 use chat_core::proto::channel::{Member, MemberChange, evolve, member_changes, unread};
-use chat_core::proto::{ChannelId, ChannelState, Entry, Head, Seq, UserId};
+use chat_core::proto::{ChannelId, ChannelState, Entry, EntryKind, Head, Seq, UserId};
 
 use super::device::Device;
 use super::fleet::Ports;
@@ -14,6 +14,8 @@ use crate::history::{ChannelLog, DeviceLog, History, Law, Report};
 
 /// Entries of a page while the log is read.
 const PAGE_ENTRIES: usize = 500;
+/// More notes than a run leaves.
+const NOTES_MAX: usize = 10_000;
 
 /// What must hold besides the laws of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,10 @@ pub enum Rule {
     AnswersFitRequests,
     /// The entries of a page follow each other.
     PagesAreContiguous,
+    /// Nothing is done to a message that was deleted.
+    NothingFollowsADeletion,
+    /// A message's body is the one of the last entry that set it, and who was told that it is erased was told the truth.
+    BodiesFollowTheLog,
     /// A row's unread count is the number of messages behind its mark.
     UnreadCounts,
     /// Every command is answered and everything comes to rest.
@@ -126,6 +132,9 @@ pub(super) async fn judge(
         breaches.push(Breach::new(Rule::Law(violation.law), violation.to_string()));
     }
     check_inbox(ports, channel, &entries, &memberships, &mut breaches).await;
+    check_deletions(&entries, &mut breaches);
+    let told = journal.told_erased();
+    check_bodies(ports, channel, &entries, &told, &mut breaches).await;
     Verdict {
         seed,
         report,
@@ -272,6 +281,66 @@ async fn check_inbox(
                 );
                 breaches.push(Breach::new(Rule::UnreadCounts, detail));
             }
+        }
+    }
+}
+
+fn check_deletions(entries: &[Entry], breaches: &mut Vec<Breach>) {
+    let mut deleted = BTreeSet::new();
+    for entry in entries {
+        let Some(target) = entry.target() else {
+            continue;
+        };
+        if deleted.contains(&target) {
+            let detail = format!("{} at {} names {target}", entry.kind.name(), entry.seq);
+            breaches.push(Breach::new(Rule::NothingFollowsADeletion, detail));
+        }
+        if matches!(entry.kind, EntryKind::Delete(_)) {
+            deleted.insert(target);
+        }
+    }
+}
+
+/// A body that somebody was still to set when the run ended is under a note.
+async fn check_bodies(
+    ports: &Ports,
+    channel: ChannelId,
+    entries: &[Entry],
+    told_erased: &BTreeSet<Seq>,
+    breaches: &mut Vec<Breach>,
+) {
+    let notes = ports.messages.body_notes(NOTES_MAX).await;
+    let notes = notes.expect("the weather is calm now");
+    let noted: BTreeSet<Seq> = notes
+        .into_iter()
+        .filter(|note| note.channel == channel)
+        .flat_map(|note| note.targets)
+        .collect();
+    let mut last: BTreeMap<Seq, &Entry> = BTreeMap::new();
+    for entry in entries {
+        if let EntryKind::Edit(edit) = &entry.kind {
+            last.insert(edit.target, entry);
+        } else if let EntryKind::Delete(delete) = &entry.kind {
+            last.insert(delete.target, entry);
+        }
+    }
+    for entry in entries {
+        let Some(message) = entry.as_message() else {
+            continue;
+        };
+        let set = last.get(&entry.seq);
+        let erased = set.is_some_and(|set| matches!(set.kind, EntryKind::Delete(_)));
+        let settled = message.rev == set.map(|set| set.seq) && message.erased == erased;
+        let is_told = told_erased.contains(&entry.seq);
+        if (!settled && !noted.contains(&entry.seq)) || (is_told && !message.erased) {
+            let detail = format!(
+                "{} has rev {:?}, erased {}; set by {:?}, told erased {is_told}",
+                entry.seq,
+                message.rev,
+                message.erased,
+                set.map(|set| set.seq)
+            );
+            breaches.push(Breach::new(Rule::BodiesFollowTheLog, detail));
         }
     }
 }

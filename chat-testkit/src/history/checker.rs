@@ -210,6 +210,10 @@ impl<'a> Checker<'a> {
 
     fn check_body(&mut self, command: &Sent, seq: Seq, place: &Place) {
         let stored = self.stored(command.channel, seq);
+        if stored.is_some_and(|stored| stored.seen.body.is_some_and(|body| body.rev.is_some())) {
+            // It says something else by now.
+            return;
+        }
         let body = stored.and_then(|stored| stored.sent.as_ref()?.2);
         if body != command.body {
             let detail = format!("sent {:?}, stored {body:?}", command.body);
