@@ -60,11 +60,11 @@ async fn faulty_requests_are_answered_and_the_connection_goes_on() {
         (r#""op":"edit""#.to_owned(), "bad_request"),
         (
             format!(r#""op":"receipts","channel":"{}""#, client_id()),
-            "unsupported",
+            "not_found",
         ),
         (
             format!(r#""op":"pin","channel":"{channel}","seq":1,"client_id":"{key}""#),
-            "unsupported",
+            "not_found",
         ),
         (r#""op":"send""#.to_owned(), "bad_request"),
         (
