@@ -54,3 +54,4 @@ chat_testkit::inbox_store_suite!(SqliteFiles);
 chat_testkit::user_store_suite!(SqliteFiles);
 chat_testkit::accounts_suite!(SqliteFiles);
 chat_testkit::user_store_model!(SqliteFiles);
+chat_testkit::hostile_entries!(SqliteFiles);

@@ -28,6 +28,7 @@
 //! | [`models`] | the ports under random steps, each held to a plain model of what it is |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`engine`] | engines under every interleaving, with chaos at every await |
+//! | [`hostile`] | logs that no rule would have let happen, before every reader |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
 //! | [`broken`] | adapters that each break one sentence |
@@ -40,6 +41,7 @@ pub mod case;
 pub mod engine;
 mod factory;
 pub mod history;
+pub mod hostile;
 pub mod id_generator;
 pub mod inbox_store;
 pub mod log_writer;

@@ -93,6 +93,18 @@ macro_rules! router_model {
     };
 }
 
+/// Has every reader of an engine over the stores read logs that no rule would have let happen, in a test
+/// `hostile_entries`; see [`hostile`](crate::hostile).
+#[macro_export]
+macro_rules! hostile_entries {
+    ($factory:expr) => {
+        #[test]
+        fn hostile_entries() {
+            $crate::hostile::hostile_entries(&$factory);
+        }
+    };
+}
+
 // The lists of cases stand beside the cases, in macros that hand them to one of those below: to the table that the kit
 // looks up cases in, or to the tests that an adapter mounts. So neither can know of a case that the other lacks.
 

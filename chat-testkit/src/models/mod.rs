@@ -20,6 +20,7 @@ mod user_store;
 
 pub use presence_bus::PresenceBusModel;
 pub use router::RouterModel;
+pub(crate) use runner::seeded_runner;
 pub use runner::{Fault, Model, RUNS, STEPS_MAX};
 pub use user_store::UserStoreModel;
 

@@ -94,17 +94,8 @@ pub(super) fn search<M: Model>(
         skip.announce();
         return Ok(());
     }
-    let config = Config {
-        cases: RUNS,
-        max_shrink_iters: shrinks_max,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let mut seed_bytes = [0; 32];
-    seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
     let strategy = M::sequential_strategy(1..=STEPS_MAX);
-    let outcome = TestRunner::new_with_rng(config, rng).run(&strategy, |(_, steps, seen)| {
+    let outcome = seeded_runner(seed, RUNS, shrinks_max).run(&strategy, |(_, steps, seen)| {
         runtime.block_on(async {
             let opened = open().await.expect("what opened before opens again");
             let mut state = M::fresh();
@@ -131,4 +122,18 @@ pub(super) fn search<M: Model>(
             steps: Vec::new(),
         },
     })
+}
+
+/// So many runs that the seed fixes, and so many attempts to shorten one that fails.
+pub(crate) fn seeded_runner(seed: u64, runs: u32, shrinks_max: u32) -> TestRunner {
+    let config = Config {
+        cases: runs,
+        max_shrink_iters: shrinks_max,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut seed_bytes = [0; 32];
+    seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
+    TestRunner::new_with_rng(config, rng)
 }
