@@ -1,12 +1,13 @@
-//! Slows down who guesses passwords, without locking out whose password is guessed.
+//! Slows down who guesses passwords, without locking out whose password is guessed, and without telling which names exist.
 //!
-//! Counted for each pair of a name and an address, so that nobody slows down a name from elsewhere; and the same for names
-//! that exist and names that do not. From an address from which the name has logged in before, the wait stays so short that
-//! the right password gets in at once.
+//! Counted for each pair of a name and an address, so that nobody slows down a name from elsewhere. While a pair waits, one
+//! password a second is looked at all the same; only where the name has logged in before does the right one get in.
+//! What is answered to a wrong one depends on the row of wrong ones alone: whether the name exists, has logged in here
+//! before or does so meanwhile changes nothing of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chat_core::proto::{Code, Rejection};
@@ -22,8 +23,8 @@ const WINDOW: Duration = Duration::from_secs(15 * 60);
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 /// Wait at the most.
 const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
-/// Wait at the most where the name has logged in before.
-const WAIT_KNOWN_MAX: Duration = Duration::from_secs(1);
+/// How often a password is looked at while its pair waits.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// For how long an address at which a name has logged in is known.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Pairs that are remembered.
@@ -36,16 +37,29 @@ pub(super) struct SlowDown {
 }
 
 /// A name, hashed for it may be of any length, at an address; all that do not count as addresses are one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
     name: [u8; 32],
     address: Option<IpAddr>,
+}
+
+/// An attempt whose password is to be looked at.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an attempt counts as failed until it is decided"]
+pub(super) struct Attempt {
+    pair: Pair,
+    at: Instant,
+    /// The failure before this one.
+    failure_before: Option<Instant>,
+    /// What a wrong password is answered that comes before its time.
+    early: Option<Rejection>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Tries {
     failures: u32,
     last_failure: Option<Instant>,
+    last_look: Option<Instant>,
     logged_in: Option<Instant>,
 }
 
@@ -66,14 +80,14 @@ impl SlowDown {
         }
     }
 
-    /// Takes one attempt, which counts as failed until [`succeeded`](Self::succeeded): of many at once no more are taken than
+    /// Takes one attempt, which counts as failed until it is [decided](Self::decide): of many at once no more are taken than
     /// one after the other.
     ///
     /// # Errors
-    /// `rate_limited` when it comes too early.
-    pub(super) fn attempt(&self, pair: Pair) -> Result<(), Rejection> {
+    /// `rate_limited` when its password is not even to be looked at.
+    pub(super) fn attempt(&self, pair: Pair) -> Result<Attempt, Rejection> {
         let now = Instant::now();
-        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pairs = self.pairs();
         if !pairs.contains_key(&pair) && pairs.len() >= PAIRS_MAX {
             make_room(&mut pairs, now);
         }
@@ -81,28 +95,56 @@ impl SlowDown {
         if tries.is_over(now) {
             tries.failures = 0;
         }
+        let mut attempt = Attempt {
+            pair,
+            at: now,
+            failure_before: tries.last_failure,
+            early: None,
+        };
         let wait = tries.wait(now);
-        if wait > Duration::ZERO {
-            self.refused.increment(1);
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let message = "too many wrong passwords: wait before you try again";
-            return Err(Rejection::new(Code::RateLimited, message).retry_after_ms(wait_ms + 1));
+        if wait.is_zero() {
+            tries.failures = tries.failures.saturating_add(1);
+            tries.last_failure = Some(now);
+        } else {
+            let too_early = too_early(wait);
+            if !tries.may_look(now) {
+                self.refused.increment(1);
+                return Err(too_early);
+            }
+            attempt.early = Some(too_early);
         }
-        tries.failures = tries.failures.saturating_add(1);
-        tries.last_failure = Some(now);
-        Ok(())
+        tries.last_look = Some(now);
+        Ok(attempt)
     }
 
-    /// The attempt was right.
-    pub(super) fn succeeded(&self, pair: Pair) {
-        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let logged_in = Some(Instant::now());
-        if let Some(tries) = pairs.get_mut(&pair) {
-            *tries = Tries {
-                logged_in,
-                ..Tries::default()
-            };
+    /// Whether the attempt gets in, given whether its password is the right one.
+    ///
+    /// # Errors
+    /// `rate_limited` when it came before its time.
+    pub(super) fn decide(&self, attempt: Attempt, is_right: bool) -> Result<bool, Rejection> {
+        let now = Instant::now();
+        let mut pairs = self.pairs();
+        let tries = pairs.entry(attempt.pair).or_default();
+        if let Some(too_early) = attempt.early {
+            if !is_right || !tries.is_known(now) {
+                self.refused.increment(1);
+                return Err(too_early);
+            }
+        } else if is_right {
+            // As if it had not been: a row that began anew would tell others here that this name logs in.
+            tries.failures = tries.failures.saturating_sub(1);
+            if tries.last_failure == Some(attempt.at) {
+                tries.last_failure = attempt.failure_before;
+            }
         }
+        if is_right {
+            tries.logged_in = Some(now);
+        }
+        Ok(is_right)
+    }
+
+    fn pairs(&self) -> MutexGuard<'_, HashMap<Pair, Tries>> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,13 +155,14 @@ impl Tries {
             return Duration::ZERO;
         };
         let doublings = (self.failures - FREE_FAILURES).min(16);
-        let max = if self.is_known(now) {
-            WAIT_KNOWN_MAX
-        } else {
-            WAIT_MAX
-        };
-        let wait = (WAIT_FIRST * 2_u32.pow(doublings)).min(max);
+        let wait = (WAIT_FIRST * 2_u32.pow(doublings)).min(WAIT_MAX);
         (last + wait).saturating_duration_since(now)
+    }
+
+    /// Whether a password may be looked at before its time.
+    fn may_look(&self, now: Instant) -> bool {
+        self.last_look
+            .is_none_or(|last| now - last >= LOOK_INTERVAL)
     }
 
     fn is_known(&self, now: Instant) -> bool {
@@ -130,6 +173,12 @@ impl Tries {
     fn is_over(&self, now: Instant) -> bool {
         self.last_failure.is_none_or(|last| now - last >= WINDOW)
     }
+}
+
+fn too_early(wait: Duration) -> Rejection {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let message = "too many wrong passwords: wait before you try again";
+    Rejection::new(Code::RateLimited, message).retry_after_ms(wait_ms.saturating_add(1))
 }
 
 /// First those go that say nothing any more, then those that slow nobody down yet, then all: that nobody is refused for the
@@ -148,80 +197,5 @@ fn make_room(pairs: &mut HashMap<Pair, Tries>, now: Instant) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-
-    fn pair(name: &str, address: &str) -> Pair {
-        Pair::new(name, Some(address.parse().expect("an address")))
-    }
-
-    fn wait_ms(slow_down: &SlowDown, pair: Pair) -> Option<u64> {
-        let refused = slow_down.attempt(pair).err()?;
-        assert_eq!(refused.code, Code::RateLimited);
-        refused.retry_after_ms
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_five_failures_each_attempt_waits_twice_as_long_up_to_a_bound() {
-        let slow_down = SlowDown::new();
-        let guesser = pair("alice", "192.0.2.1");
-        for _ in 0..FREE_FAILURES {
-            assert_eq!(slow_down.attempt(guesser), Ok(()));
-        }
-        let mut waits = Vec::new();
-        for _ in 0..12 {
-            let wait = wait_ms(&slow_down, guesser).expect("too early");
-            waits.push(wait / 1_000);
-            advance(Duration::from_millis(wait - 2)).await;
-            assert!(wait_ms(&slow_down, guesser).is_some(), "still too early");
-            advance(Duration::from_millis(2)).await;
-            assert_eq!(slow_down.attempt(guesser), Ok(()));
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        advance(WINDOW).await;
-        assert!((0..FREE_FAILURES).all(|_| slow_down.attempt(guesser).is_ok()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_is_not_slowed_down_from_elsewhere() {
-        let slow_down = SlowDown::new();
-        let guesser = pair("alice", "192.0.2.1");
-        while slow_down.attempt(guesser).is_ok() {}
-        assert_eq!(slow_down.attempt(pair("alice", "192.0.2.2")), Ok(()));
-        assert_eq!(slow_down.attempt(pair("bob", "192.0.2.1")), Ok(()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn where_it_has_logged_in_before_a_name_waits_a_second_at_most() {
-        let slow_down = SlowDown::new();
-        let home = pair("alice", "192.0.2.1");
-        assert_eq!(slow_down.attempt(home), Ok(()));
-        slow_down.succeeded(home);
-        for _ in 0..50 {
-            while slow_down.attempt(home).is_ok() {}
-            assert!(wait_ms(&slow_down, home).is_some_and(|ms| ms <= 1_001));
-            advance(WAIT_KNOWN_MAX).await;
-        }
-        assert_eq!(slow_down.attempt(home), Ok(()));
-        slow_down.succeeded(home);
-        assert!(
-            (0..FREE_FAILURES).all(|_| slow_down.attempt(home).is_ok()),
-            "a new row"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_remembered_is_bounded() {
-        let slow_down = SlowDown::new();
-        for number in 0..=PAIRS_MAX {
-            assert_eq!(
-                slow_down.attempt(Pair::new(&number.to_string(), None)),
-                Ok(())
-            );
-        }
-        let remembered = slow_down.pairs.lock().expect("sound").len();
-        assert!(remembered <= PAIRS_MAX, "{remembered}");
-    }
-}
+#[path = "slow_down_tests.rs"]
+mod tests;

@@ -1,8 +1,10 @@
 //! What comes too often is refused, and what is behind it waits.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, raw_http, send_to, token};
+use crate::harness::{Client, DEADLINE, Over, Server, client_id, raw_http, send_to, token};
 
 over_every_transport!(a_burst_is_taken_and_what_is_behind_the_first_refusal_waits);
 
@@ -142,5 +144,65 @@ async fn guessing_is_slowed_down_alike_for_names_that_exist_and_names_that_do_no
                 .as_u64()
                 .is_some_and(|ms| ms <= 1_001)
         );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_name_that_does_not_exist_are_answered_with_the_same_bytes() {
+    let (server, _folder) = server("").await;
+    let good = json!({"user": "alice", "password": "correct horse battery"});
+    let signed_up = server.http("POST", "/v1/users", None, Some(good)).await;
+    assert_eq!(signed_up.0, 201);
+    let answer_to = async |name: &str| {
+        let guess = json!({"user": name, "password": "wrong horse battery"}).to_string();
+        let request = format!(
+            "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{guess}",
+            guess.len()
+        );
+        let (status, head, body) = raw_http(&server.address, &request).await;
+        let head: Vec<String> = head
+            .lines()
+            .filter(|line| !line.starts_with("date:"))
+            .map(str::to_owned)
+            .collect();
+        (status, head, body)
+    };
+    let known = answer_to("alice").await;
+    assert_eq!(known.0, 401, "{known:?}");
+    for unknown in ["nobody", "no such name at all", ""] {
+        assert_eq!(answer_to(unknown).await, known, "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn guessing_the_current_password_is_slowed_down_as_at_the_log_in() {
+    let (server, _folder) = server("").await;
+    let good = json!({"user": "alice", "password": "correct horse battery"});
+    let signed_up = server.http("POST", "/v1/users", None, Some(good.clone()));
+    assert_eq!(signed_up.await.0, 201);
+    let log_in = || server.http("POST", "/v1/sessions", None, Some(good.clone()));
+    let (_, session) = log_in().await;
+    let token = session["token"].as_str().expect("text");
+    let change = async |current: &str| {
+        let passwords = json!({"current": current, "new": "another good password"});
+        let changed = server.http("PUT", "/v1/me/password", Some(token), Some(passwords));
+        changed.await
+    };
+    for _ in 0..5 {
+        assert_eq!(change("wrong horse battery").await.0, 403);
+    }
+    let (status, refusal) = change("wrong horse battery").await;
+    assert_eq!((status, &refusal["code"]), (429, &json!("rate_limited")));
+    assert_eq!(log_in().await.0, 429, "one row of wrong ones");
+    // The name has logged in here: the right one gets in within about a second.
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let (status, answer) = change("correct horse battery").await;
+        if status == 204 {
+            break;
+        }
+        assert_eq!(status, 429, "{answer}");
+        assert!(Instant::now() < deadline, "locked out");
     }
 }
