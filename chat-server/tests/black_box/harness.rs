@@ -73,7 +73,8 @@ impl Server {
         (Self::run(Self::command(folder.path()), &[]).await, folder)
     }
 
-    async fn run(mut command: Command, arguments: &[&str]) -> Self {
+    /// This command, with these further arguments.
+    pub(crate) async fn run(mut command: Command, arguments: &[&str]) -> Self {
         let mut child = command
             .args(arguments)
             .spawn()

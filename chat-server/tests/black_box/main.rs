@@ -13,6 +13,7 @@
 //! | `http` | errors of one shape, requests without a socket |
 //! | `accounts` | sign-up, log-in, devices, revocation |
 //! | `presence` | who is seen as what and when |
+//! | `erasure` | what is deleted and edited away leaves the disk |
 //! | `rates` | what comes too often |
 //! | `life` | kill, restart, drain, settings, the admin port |
 //!
@@ -45,6 +46,7 @@ macro_rules! over_every_transport {
 
 mod accounts;
 mod changes;
+mod erasure;
 mod groups;
 mod harness;
 mod hello;
