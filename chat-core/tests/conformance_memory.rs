@@ -20,6 +20,7 @@ mod with_key_search {
     chat_testkit::accounts_suite!(MemoryStores::with_key_search());
     chat_testkit::user_store_model!(MemoryStores::with_key_search());
     chat_testkit::hostile_entries!(MemoryStores::with_key_search());
+    chat_testkit::log_store_model!(MemoryStores::with_key_search());
 }
 
 mod key_value {
@@ -28,6 +29,7 @@ mod key_value {
     chat_testkit::message_store_suite!(MemoryStores::key_value());
     chat_testkit::inbox_store_suite!(MemoryStores::key_value());
     chat_testkit::hostile_entries!(MemoryStores::key_value());
+    chat_testkit::log_store_model!(MemoryStores::key_value());
 }
 
 chat_testkit::id_generator_suite!(Snowflakes);

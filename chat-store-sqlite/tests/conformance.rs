@@ -55,3 +55,4 @@ chat_testkit::user_store_suite!(SqliteFiles);
 chat_testkit::accounts_suite!(SqliteFiles);
 chat_testkit::user_store_model!(SqliteFiles);
 chat_testkit::hostile_entries!(SqliteFiles);
+chat_testkit::log_store_model!(SqliteFiles);

@@ -14,7 +14,7 @@ use chat_core::proto::channel::{
 use chat_core::proto::entry::{BodySet, Delete, MemberRole, MembersChange, MetaChange, Pin, React};
 use chat_core::proto::{
     Body, ChannelId, ChannelType, ClientId, Command, DeviceId, Entry, EntryKind, Head, History,
-    Limits, Record, Role, Seq, Timestamp, UserId,
+    Limits, Record, Rejection, Role, Seq, Timestamp, UserId,
 };
 
 use crate::names::{fresh_channel, fresh_client_id, fresh_device, next_message_id};
@@ -54,24 +54,29 @@ pub enum Settled {
 }
 
 /// A log as far as it is known.
-#[derive(Clone)]
-struct Folded {
-    state: ChannelState,
-    members: BTreeMap<UserId, Member>,
-    records: Vec<Record>,
+#[derive(Clone, Debug)]
+pub(crate) struct Folded {
+    pub(crate) state: ChannelState,
+    pub(crate) members: BTreeMap<UserId, Member>,
+    pub(crate) records: Vec<Record>,
     /// How the other user of a direct channel takes messages.
-    reception: Reception,
+    pub(crate) reception: Reception,
 }
 
 impl LogWriter {
     /// A writer of a log that is still empty.
     pub fn new(messages: &Arc<dyn MessageStore>, channel: ChannelId) -> Self {
+        Self::of(messages, Folded::empty(channel))
+    }
+
+    /// A writer of a log that is known so far.
+    pub(crate) fn of(messages: &Arc<dyn MessageStore>, folded: Folded) -> Self {
         Self {
             messages: Arc::clone(messages),
             device: fresh_device(),
             now: START,
             limits: Limits::default(),
-            folded: Folded::empty(channel),
+            folded,
         }
     }
 
@@ -349,6 +354,11 @@ impl LogWriter {
                 "{durable} records durable of {}",
                 rest.records.len()
             );
+            let begins = rest.expected_head == Seq(0);
+            assert!(
+                !begins || durable >= rest.records.len().min(2),
+                "a channel's first two records are durable together, not {durable}"
+            );
             let open = rest.records.split_off(durable);
             self.accept(&rest);
             self.set_bodies(&rest).await;
@@ -365,14 +375,7 @@ impl LogWriter {
         if self.messages.capabilities().append_sets_bodies {
             return;
         }
-        let entries = append.records.iter().map(|of| &of.record.entry);
-        for set in entries.filter_map(Entry::sets_body) {
-            let set = SetBody {
-                channel: append.channel,
-                target: set.target,
-                rev: set.rev,
-                body: set.body.cloned(),
-            };
+        for set in sets_of(append) {
             let done = self.messages.set_body(set).await;
             done.expect("the store sets a body");
         }
@@ -471,7 +474,7 @@ impl LogWriter {
 }
 
 impl Folded {
-    fn empty(channel: ChannelId) -> Self {
+    pub(crate) fn empty(channel: ChannelId) -> Self {
         Self {
             state: ChannelState::empty(channel),
             members: BTreeMap::new(),
@@ -481,15 +484,30 @@ impl Folded {
     }
 
     fn decide(&self, command: &Command, limits: &Limits, now: Timestamp) -> Vec<Record> {
+        let records = self.try_decide(command, limits, now);
+        let records = records
+            .unwrap_or_else(|rejection| panic!("the rules refuse a case's command: {rejection:?}"));
+        assert!(
+            !records.is_empty(),
+            "a case's command changes something: {command:?}"
+        );
+        records
+    }
+
+    /// The records that a command makes; none when it changes nothing.
+    pub(crate) fn try_decide(
+        &self,
+        command: &Command,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, Rejection> {
         let context = self.context(command, limits);
-        let decision = decide(&self.state, command, &context);
-        let drafts = match decision {
-            Ok(Decision::Record(drafts)) => drafts,
-            Ok(Decision::AlreadySo) => panic!("a case's command changes something: {command:?}"),
-            Err(rejection) => panic!("the rules refuse a case's command: {rejection:?}"),
+        let drafts = match decide(&self.state, command, &context)? {
+            Decision::Record(drafts) => drafts,
+            Decision::AlreadySo => Vec::new(),
         };
         let ids: Vec<_> = drafts.iter().map(|_| next_message_id()).collect();
-        stamp(&self.state, command, drafts, &ids, now)
+        Ok(stamp(&self.state, command, drafts, &ids, now))
     }
 
     fn context<'a>(&self, command: &Command, limits: &'a Limits) -> Context<'a> {
@@ -525,7 +543,7 @@ impl Folded {
         Some(target)
     }
 
-    fn fold(&mut self, record: Record) -> AppendRecord {
+    pub(crate) fn fold(&mut self, record: Record) -> AppendRecord {
         let changes = member_changes(&self.state, &record.entry);
         evolve(&mut self.state, &record.entry, record.key.as_ref());
         changes
@@ -561,7 +579,7 @@ impl Folded {
     }
 
     /// These records on top of this log, which together lead to `after`.
-    fn append(&self, after: &Self, records: Vec<AppendRecord>) -> Append {
+    pub(crate) fn append(&self, after: &Self, records: Vec<AppendRecord>) -> Append {
         let only_messages = records
             .iter()
             .all(|appended| appended.record.entry.kind.is_message());
@@ -577,6 +595,17 @@ impl Folded {
             state,
         }
     }
+}
+
+/// What an append leaves messages with.
+pub(crate) fn sets_of(append: &Append) -> impl Iterator<Item = SetBody> {
+    let entries = append.records.iter().map(|of| &of.record.entry);
+    entries.filter_map(Entry::sets_body).map(|set| SetBody {
+        channel: append.channel,
+        target: set.target,
+        rev: set.rev,
+        body: set.body.cloned(),
+    })
 }
 
 fn is_of(record: &Record, command: &Command) -> bool {

@@ -71,6 +71,17 @@ macro_rules! user_store_model {
     };
 }
 
+/// Holds a `MessageStore` and the `InboxStore` over it to their model under random steps, in a test `log_store_model`.
+#[macro_export]
+macro_rules! log_store_model {
+    ($factory:expr) => {
+        #[test]
+        fn log_store_model() {
+            $crate::models::log_store(&$factory);
+        }
+    };
+}
+
 /// Holds a `PresenceBus` to its model under random steps, in a test `presence_bus_model`.
 #[macro_export]
 macro_rules! presence_bus_model {

@@ -207,7 +207,7 @@ async fn assert_follows(opened: &Opened, writer: &LogWriter, user: &UserId) {
 }
 
 /// The rows of an inbox in pages of this size.
-async fn paged(
+pub(crate) async fn paged(
     inbox: &Arc<dyn InboxStore>,
     user: &UserId,
     since: Option<Timestamp>,

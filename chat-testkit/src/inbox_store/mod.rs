@@ -24,6 +24,8 @@ pub use unread::{
     unread_is_arithmetic,
 };
 
+pub(crate) use listing::paged as paged_rows;
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __inbox_store_cases {

@@ -245,7 +245,7 @@ pub async fn acknowledged_survives_reopen(opened: Opened) {
 }
 
 /// The store holds the writer's log, entry by entry.
-pub(super) async fn assert_log(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
+pub(crate) async fn assert_log(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
     let log = whole_log(messages, writer.channel()).await;
     assert_eq!(
         log,

@@ -208,7 +208,11 @@ pub async fn epoch_outlives_reopen(opened: Opened) {
 }
 
 /// What the store loads for a caller who has folded up to `folded` leads to the writer's state.
-async fn assert_state(messages: &Arc<dyn MessageStore>, writer: &LogWriter, folded: Seq) {
+pub(crate) async fn assert_state(
+    messages: &Arc<dyn MessageStore>,
+    writer: &LogWriter,
+    folded: Seq,
+) {
     let channel = writer.channel();
     let loaded = messages.load(channel, folded).await;
     let loaded = loaded.expect("the store answers");

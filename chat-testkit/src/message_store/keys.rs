@@ -158,7 +158,7 @@ pub(super) async fn assert_found(messages: &Arc<dyn MessageStore>, record: &Reco
 }
 
 /// What a search for the record's key finds.
-pub(super) fn found(record: &Record) -> FoundKey {
+pub(crate) fn found(record: &Record) -> FoundKey {
     FoundKey {
         seq: record.entry.seq,
         n: record.entry.n,
@@ -171,7 +171,8 @@ pub(super) fn found(record: &Record) -> FoundKey {
     }
 }
 
-fn query(record: &Record, after: Seq, through: Seq) -> KeyQuery {
+/// A search for the record's key.
+pub(crate) fn query(record: &Record, after: Seq, through: Seq) -> KeyQuery {
     let key = record.key.expect("a case looks for keys that it wrote");
     KeyQuery {
         channel: record.channel,

@@ -161,7 +161,7 @@ pub async fn successor_is_longest_standing(opened: Opened) {
 }
 
 /// The rows that the store answers, brought up to the head by the log, are the writer's members.
-pub(super) async fn assert_members(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
+pub(crate) async fn assert_members(messages: &Arc<dyn MessageStore>, writer: &LogWriter) {
     let (channel, head) = (writer.channel(), writer.head().seq);
     let (mut after, mut listed) = (None, BTreeMap::new());
     loop {

@@ -35,6 +35,13 @@ pub use targets::{
 };
 pub use visibility::{reads_see_what_was_acknowledged, visible_only_in_order};
 
+pub(crate) use append::assert_log;
+pub(crate) use channels::assert_state;
+pub(crate) use keys::{found, query as key_query};
+pub(crate) use members::assert_members;
+pub(crate) use pages::{assert_within, every_message};
+pub(crate) use targets::{assert_annotated, assert_notes, assert_targets, page as messages_page};
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __message_store_cases {

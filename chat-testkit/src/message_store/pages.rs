@@ -182,7 +182,7 @@ pub(super) async fn whole_log(messages: &Arc<dyn MessageStore>, channel: Channel
 }
 
 /// All messages, read page by page from the newest on.
-pub(super) async fn every_message(
+pub(crate) async fn every_message(
     messages: &Arc<dyn MessageStore>,
     channel: ChannelId,
 ) -> Vec<Entry> {
@@ -263,7 +263,8 @@ async fn log_with_unordered_names(opened: &Opened) -> LogWriter {
     writer
 }
 
-fn assert_within(page: &[Entry], bytes: usize) {
+/// A page keeps to its bytes, and is not empty.
+pub(crate) fn assert_within(page: &[Entry], bytes: usize) {
     let size: usize = page.iter().map(Entry::size_bytes).sum();
     assert!(
         !page.is_empty(),

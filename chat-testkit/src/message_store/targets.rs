@@ -327,7 +327,8 @@ fn action_of(
     })
 }
 
-async fn assert_targets(opened: &Opened, writer: &LogWriter, caller: &UserId) {
+/// What is done to each message is what the fold says.
+pub(crate) async fn assert_targets(opened: &Opened, writer: &LogWriter, caller: &UserId) {
     let log = writer.entries();
     let query = TargetsQuery {
         channel: writer.channel(),
@@ -402,7 +403,8 @@ async fn assert_gone(opened: &Opened, writer: &LogWriter, gone: &[String]) {
     assert!(everything.contains("kept short"));
 }
 
-async fn page(
+/// All messages, as somebody sees them.
+pub(crate) async fn page(
     messages: &Arc<dyn MessageStore>,
     writer: &LogWriter,
     viewer: &UserId,
@@ -418,7 +420,8 @@ async fn page(
     messages.messages(query).await.expect("the store answers")
 }
 
-fn assert_annotated(page: &MessagesPage, log: &[Entry], viewer: &UserId) {
+/// The messages show what was done to them as of the page's head.
+pub(crate) fn assert_annotated(page: &MessagesPage, log: &[Entry], viewer: &UserId) {
     for AnnotatedMessage { entry, annotations } in &page.messages {
         let until = log.iter().filter(|later| later.seq <= page.as_of);
         let expected = Annotations::fold(entry.seq, until, viewer);
@@ -430,7 +433,12 @@ fn assert_annotated(page: &MessagesPage, log: &[Entry], viewer: &UserId) {
     }
 }
 
-async fn assert_notes(messages: &Arc<dyn MessageStore>, kept: &[&BodyNote], gone: &[&BodyNote]) {
+/// These notes are listed, and those are not.
+pub(crate) async fn assert_notes(
+    messages: &Arc<dyn MessageStore>,
+    kept: &[&BodyNote],
+    gone: &[&BodyNote],
+) {
     // Other cases may share the store.
     let notes = messages.body_notes(100_000).await;
     let notes = notes.expect("the store answers");

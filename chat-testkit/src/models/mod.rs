@@ -10,14 +10,20 @@
 //! | `registry`, `presence_bus` | who is where, who sees whom how, and who hears of it |
 //! | `router` | who is served where, and what reaches whom |
 //! | `people`, `user_store` | users, relations, preferences and logs of their own |
+//! | `log_steps`, `logs`, `standing`, `log_store` | channels' logs with inboxes and marks over them |
 
+mod log_steps;
+mod log_store;
+mod logs;
 mod people;
 mod presence_bus;
 mod registry;
 mod router;
 mod runner;
+mod standing;
 mod user_store;
 
+pub use log_store::LogStoreModel;
 pub use presence_bus::PresenceBusModel;
 pub use router::RouterModel;
 pub(crate) use runner::seeded_runner;
@@ -40,6 +46,19 @@ pub fn user_store(factory: &dyn StoreFactory) {
 /// A run of the model of `UserStore` that fails, hardly shortened.
 pub fn user_store_fault(factory: &dyn StoreFactory) -> Option<Fault> {
     runner::search::<UserStoreModel>(&async || factory.open().await, 0, 1).err()
+}
+
+/// As [`user_store`], for a `MessageStore` with the `InboxStore` over it.
+///
+/// # Panics
+/// With the steps, when the stores are not as their model.
+pub fn log_store(factory: &dyn StoreFactory) {
+    runner::hold::<LogStoreModel>(async || factory.open().await);
+}
+
+/// A run of the model of `MessageStore` and `InboxStore` that fails, hardly shortened.
+pub fn log_store_fault(factory: &dyn StoreFactory) -> Option<Fault> {
+    runner::search::<LogStoreModel>(&async || factory.open().await, 0, 1).err()
 }
 
 /// As [`user_store`], for a `PresenceBus`.
