@@ -1,5 +1,7 @@
 //! Who may what: every operation by everybody on everything, each cell compared with what the protocol says.
 
+mod targets;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -20,12 +22,19 @@ const DIRECT: [&str; 3] = ["dora", "emil", "sam"];
 const DIRECT_ROLES: [&str; 3] = ["blocker", "blocked", "stranger"];
 
 /// What the table says in few letters.
-const CODES: [(&str, &str); 3] = [("ok", "ok"), ("no", "forbidden"), ("??", "not_found")];
+const CODES: [(&str, &str); 4] = [
+    ("ok", "ok"),
+    ("no", "forbidden"),
+    ("??", "not_found"),
+    ("!!", "bad_request"),
+];
 
 const MEMBERS_OF_ANY_ROLE: &str = "ok ok ok ok ?? ?? ok";
 const ADMINS: &str = "ok ok no no ?? ?? no";
 const OWNERS: &str = "ok no no no ?? ?? no";
 const VISIBLE_TO_THE_OLD: &str = "ok ok ok ok ?? ?? ??";
+/// Also strangers: what they ask is about themselves.
+const EVERYBODY: &str = "ok ok ok ok ok ok ok";
 const NOTHING_THERE: &str = "?? ?? ?? ?? ?? ?? ??";
 
 /// A channel with something of everybody in it.
@@ -113,6 +122,19 @@ fn reads_and_sends(expected: &'static str) -> Vec<Row> {
         row("history around what was before", expected, |scene, _| {
             frame(scene, "history", json!({"around": 1}))
         }),
+        row("sync", EVERYBODY, |scene, _| {
+            let cursors = json!({ scene.channel.as_str(): [1, 0] });
+            Request::Frame(json!({"op": "sync", "cursors": cursors}))
+        }),
+        row("typing", EVERYBODY, |scene, _| {
+            frame(scene, "typing", json!({}))
+        }),
+        row("status", EVERYBODY, |_, _| {
+            Request::Frame(json!({"op": "status", "state": "online"}))
+        }),
+        row("watch without a socket", "!! !! !! !! !! !! !!", |_, _| {
+            Request::Frame(json!({"op": "watch", "contacts": true}))
+        }),
         row("GET channel", expected, |scene, _| {
             http("GET", scene, "", None)
         }),
@@ -136,6 +158,9 @@ fn changing_groups() -> Vec<Row> {
         }),
         row("topic", ADMINS, |scene, _| {
             patch(scene, json!({"topic": "Beans"}))
+        }),
+        row("avatar", ADMINS, |scene, _| {
+            patch(scene, json!({"avatar": "cup"}))
         }),
         row("history", ADMINS, |scene, _| {
             patch(scene, json!({"history": "all"}))
@@ -190,6 +215,15 @@ fn against_direct() -> Vec<Row> {
     vec![
         row("title", refused, |scene, _| {
             patch(scene, json!({"title": "Us"}))
+        }),
+        row("topic", refused, |scene, _| {
+            patch(scene, json!({"topic": "Us"}))
+        }),
+        row("avatar", refused, |scene, _| {
+            patch(scene, json!({"avatar": "us"}))
+        }),
+        row("history", refused, |scene, _| {
+            patch(scene, json!({"history": "all"}))
         }),
         row("post", refused, |scene, _| {
             patch(scene, json!({"post": "admins"}))
