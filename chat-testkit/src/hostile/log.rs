@@ -8,8 +8,8 @@ use chat_core::proto::entry::{
     Created, Delete, Edit, MemberRole, MembersChange, Message, MetaChange, Pin, React,
 };
 use chat_core::proto::{
-    Body, ChannelId, ChannelType, ClientId, Entry, EntryKind, Head, History, Posting, Record, Role,
-    Seq, Timestamp, UserId,
+    Body, ChannelId, ChannelType, ClientId, Entry, EntryKind, Head, History, Ordinal, Posting,
+    Record, Role, Seq, Timestamp, UserId,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -88,7 +88,7 @@ impl Planned {
         let is_message = self.kind.is_message();
         Entry {
             seq: head.seq.next(),
-            n: chat_core::proto::Ordinal(head.n.0 + u64::from(is_message)),
+            n: Ordinal(head.n.0 + u64::from(is_message)),
             message: next_message_id(),
             at,
             from: users[self.from].clone(),

@@ -14,7 +14,7 @@ mod client;
 mod log;
 mod readers;
 
-use chat_core::proto::Code;
+use chat_core::proto::{Code, Head};
 use chat_core::{Draft, Engine};
 use proptest::test_runner::TestError;
 
@@ -97,7 +97,7 @@ async fn go_on(engine: &Engine, written: &Written, clients: &mut [Client]) {
                 !written.met_unknown(),
                 "nobody decides past an unknown kind"
             );
-            let head = chat_core::proto::Head {
+            let head = Head {
                 seq: receipt.seq,
                 n: receipt.n,
             };
