@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chat_core::ports::{Append, AppendOutcome, AppendRecord, MessageStore};
 use chat_proto::channel::{
-    Action, Context, Decision, NewMessage, decide, evolve, member_changes, stamp,
+    Action, Context, Decision, NewMessage, Reception, decide, evolve, member_changes, stamp,
 };
 use chat_proto::{
     Body, ChannelId, ChannelState, ClientId, Command, DeviceId, Limits, MessageId, Timestamp,
@@ -149,7 +149,8 @@ impl Pair {
             Some(client_id),
             Action::Send(message),
         );
-        let context = Context::new(&self.limits);
+        let mut context = Context::new(&self.limits);
+        context.reception = Some(Reception::default());
         let decision =
             decide(&self.state, &command, &context).map_err(|rejection| rejection.message)?;
         let Decision::Record(drafts) = decision else {
