@@ -19,9 +19,8 @@ impl InboxStore for MemoryStore {
         let state = self.state();
         let channels = state.channels_of_member(&query.user);
         let mut rows: Vec<InboxRow> = channels
+            .filter(|channel| state.holds_something_for(&query.user, channel))
             .filter_map(|channel| state.row(&query.user, channel))
-            // Nothing in it but what is withheld from the user.
-            .filter(|row| row.activity > Timestamp(0))
             .filter(|row| query.since.is_none_or(|since| row.activity >= since))
             .filter(|row| {
                 query
@@ -109,6 +108,13 @@ impl State {
         standings
             .filter(|(_, standing)| **standing == Standing::Member)
             .map(|(channel, _)| *channel)
+    }
+
+    /// Whether there is more in the channel than what is withheld from the user.
+    fn holds_something_for(&self, user: &UserId, channel: &ChannelId) -> bool {
+        let log = self.logs.get(channel);
+        let mut records = log.into_iter().flat_map(|log| log.since(Seq(0)));
+        records.any(|record| !record.entry.is_withheld_from(user))
     }
 
     /// The channel as this member's inbox shows it.

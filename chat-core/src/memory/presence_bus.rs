@@ -90,7 +90,8 @@ impl Registry {
 
     /// The one step: what others see afterwards, if that is not what they saw before.
     fn step(&mut self, change: &PresenceChange) -> Option<UserPresence> {
-        if !matches!(change.step, PresenceStep::Here(_)) && !self.users.contains_key(&change.user) {
+        // Of who is nowhere a status is kept all the same: it may be newer than the one that they come with.
+        if matches!(change.step, PresenceStep::Gone) && !self.users.contains_key(&change.user) {
             return None;
         }
         let record = self.users.entry(change.user.clone()).or_default();

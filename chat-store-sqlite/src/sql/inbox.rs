@@ -115,11 +115,11 @@ macro_rules! inbox_rows {
     };
 }
 
-/// Newest activity first. ?2: the lowest activity, at least 1, for what holds nothing but withheld entries has none; ?3 and
-/// ?4: the row behind which to begin; ?5: rows.
+/// Newest activity first, without what holds nothing but entries that are withheld from the user. ?2: the lowest activity;
+/// ?3 and ?4: the row behind which to begin; ?5: rows.
 /// Indexes: `members_by_user`, then primary keys.
 pub(crate) const LIST: &str = inbox_rows!(
-    "max(c.active_at, m.active_at) >= ?2
+    "(c.active_at > 0 OR m.withheld_seq > 0) AND max(c.active_at, m.active_at) >= ?2
      AND (?3 IS NULL OR max(c.active_at, m.active_at) < ?3 OR (max(c.active_at, m.active_at) = ?3 AND c.uuid < ?4))
      ORDER BY activity DESC, c.uuid DESC LIMIT ?5"
 );

@@ -1,6 +1,6 @@
 //! What edits, deletions and withheld messages make of a row.
 
-use chat_core::ports::{InboxRow, MessageStore};
+use chat_core::ports::{InboxRow, MarkKind, MarkRise, MessageStore};
 use chat_core::proto::{Body, ChannelId, Entry, UserId};
 use std::sync::Arc;
 
@@ -84,6 +84,21 @@ pub async fn a_channel_of_withheld_entries_is_not_listed(opened: Opened) {
     let law = "a channel is listed once it holds something for its member";
     assert_eq!(all_rows(opened.inbox(), &bob).await, [], "{law}");
     assert_eq!(all_rows(opened.inbox(), &alice).await.len(), 1, "{law}");
+    let rise = MarkRise {
+        channel: writer.channel(),
+        user: bob.clone(),
+        kind: MarkKind::Read,
+        to: writer.head(),
+        at: writer.now(),
+        private: false,
+    };
+    let raised = opened.inbox().raise(vec![rise]).await;
+    raised.expect("the store answers");
+    assert_eq!(
+        all_rows(opened.inbox(), &bob).await,
+        [],
+        "{law}, also after a mark"
+    );
     writer.say(&bob, "open").await;
     assert_eq!(all_rows(opened.inbox(), &bob).await.len(), 1, "{law}");
 }

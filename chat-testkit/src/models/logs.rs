@@ -393,10 +393,6 @@ impl Logs {
         let mut raised = Vec::new();
         for rise in rises {
             let user = &self.users[rise.user];
-            if log.folded.members.contains_key(user) && log.row(user).is_none() {
-                // All is withheld from them: they have nothing to read.
-                continue;
-            }
             let Some(record) = from_newest(&log.folded.records, rise.back) else {
                 return Attempt::Nothing;
             };

@@ -40,6 +40,16 @@ pub async fn the_newest_status_stands(opened: OpenedPresenceBus) {
         seen(&alice, Shown::Away, None),
         "a node without the user may report their status"
     );
+    // A status that overtakes the coming of its user, who was nowhere.
+    let bob = fresh_user("bob");
+    let (older, newer) = (status(Status::Away, None, 1), status(Status::Busy, None, 2));
+    announce(bus, &[says(&bob, &other, newer, 4)]).await;
+    announce(bus, &[here_as(&bob, &one, older, 5)]).await;
+    assert_eq!(
+        shown(bus, &bob).await,
+        seen(&bob, Shown::Busy, None),
+        "a status of a lower rev does not take the place of a newer one"
+    );
 }
 
 /// Of a user whom nobody has seen, and of one who has gone.
