@@ -41,6 +41,7 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum CipherScheme {
     /// Messaging Layer Security, RFC 9420.
     Mls,
@@ -48,15 +49,18 @@ pub enum CipherScheme {
 
 /// A file that goes with a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Attachment {
     /// The uploaded file.
     pub media: MediaId,
     /// As the sender's device names it.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub name: String,
     /// Bytes.
     pub size: u64,
     /// Media type, as `image/png`.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schema(max_length = 255))]
     pub media_type: String,
 }
 

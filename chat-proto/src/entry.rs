@@ -182,12 +182,14 @@ impl EntryKind {
 
 /// A message as its entry carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = MessageFields))]
 pub struct Message {
     /// The sender's key of the command.
     pub client_id: ClientId,
     /// The body as it now is; absent once erased.
     pub body: Option<Body>,
     /// The body was erased for ever.
+    #[cfg_attr(feature = "schema", schema(required = false))]
     pub erased: bool,
     /// The entry that last set the body, if it is not the message itself.
     pub rev: Option<Seq>,
@@ -196,11 +198,13 @@ pub struct Message {
     /// The message whose thread this one is in.
     pub thread: Option<Seq>,
     /// Members whom the message addresses.
+    #[cfg_attr(feature = "schema", schema(required = false))]
     pub mentions: Vec<UserId>,
 }
 
 /// What a message says from this entry on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = EditFields))]
 pub struct Edit {
     /// The message.
     pub target: Seq,
@@ -211,6 +215,7 @@ pub struct Edit {
 
 /// A message's body was erased, here and everywhere it was copied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DeleteFields))]
 pub struct Delete {
     /// The message.
     pub target: Seq,
@@ -218,6 +223,7 @@ pub struct Delete {
 
 /// A sign that a user set on a message, or took back.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ReactFields))]
 pub struct React {
     /// The message.
     pub target: Seq,
@@ -230,6 +236,7 @@ pub struct React {
 
 /// A message that was pinned, or is no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PinFields))]
 pub struct Pin {
     /// The message.
     pub target: Seq,
@@ -254,6 +261,7 @@ pub struct BodySet<'a> {
 
 /// A channel's first entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = CreatedFields))]
 pub struct Created {
     /// Direct or group.
     #[serde(rename = "type")]
@@ -276,6 +284,7 @@ pub struct Created {
 /// A change of a channel's members. Holds only what really changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MembersChange {
     /// Who came.
     pub add: Vec<MemberRole>,
@@ -288,12 +297,16 @@ pub struct MembersChange {
 /// A change of a channel's settings; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MetaChange {
     /// The name.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub title: Option<String>,
     /// What it is about.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub topic: Option<String>,
     /// A reference to a picture.
+    #[cfg_attr(feature = "schema", schema(max_length = 500))]
     pub avatar: Option<String>,
     /// What a later member sees.
     pub history: Option<History>,
@@ -359,6 +372,7 @@ impl MetaChange {
 
 /// A member with a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberRole {
     /// Who.
     pub user: UserId,
@@ -369,6 +383,7 @@ pub struct MemberRole {
 /// What a member may do; see [`crate::channel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Role {
     /// May leave, read and send.
     Guest,
@@ -383,6 +398,7 @@ pub enum Role {
 /// How a channel is named and who may join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ChannelType {
     /// Two users, or one with themselves; membership never changes.
     Direct,
@@ -393,6 +409,7 @@ pub enum ChannelType {
 /// From where a new member sees the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum History {
     /// From the entry that added them.
     Joined,
@@ -404,6 +421,7 @@ pub enum History {
 /// Who may send to a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Posting {
     /// Every member.
     #[default]

@@ -20,6 +20,7 @@
 //! | [`wire`] | frames of the protocol, as JSON and MessagePack |
 //! | [`sync`] | what a client must do to miss nothing and show nothing twice |
 //! | [`limits`], [`rejection`] | the bounds, and the codes with which they answer |
+//! | `schema` | schemas of all that is on the wire, with the feature of that name |
 
 pub mod body;
 pub mod channel;
@@ -29,6 +30,8 @@ pub mod id;
 pub mod limits;
 pub mod people;
 pub mod rejection;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod sync;
 pub mod wire;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Code {
     /// The request is malformed or breaks a rule that its sender could have known.
     BadRequest,
@@ -97,6 +98,7 @@ impl fmt::Display for Code {
 /// A refusal as a person and a program read it: a stable code and a sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = Error))]
 pub struct Rejection {
     /// What kind of refusal.
     pub code: Code,

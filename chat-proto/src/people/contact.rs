@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How one user stands to another, as the first sees it; nothing at all for a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ContactState {
     /// The user has asked the other, who has not accepted yet.
     Asked,
@@ -17,6 +18,7 @@ pub enum ContactState {
 /// Who may write to a user directly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum DirectFrom {
     /// Everybody.
     #[default]

@@ -11,6 +11,7 @@ use crate::rejection::Rejection;
 /// What a member set for themselves in a channel, or a change of that: what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Prefs {
     /// No notifications until then; 0 clears it.
     pub mute_until_ms: Option<Timestamp>,
@@ -19,11 +20,13 @@ pub struct Prefs {
     /// Shown as unread, whatever the read mark says.
     pub marked_unread: Option<bool>,
     /// Text that has been begun and not sent; empty clears it.
+    #[cfg_attr(feature = "schema", schema(max_length = 100_000))]
     pub draft: Option<String>,
 }
 
 /// What a member sets for themselves in one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PrefsChange {
     /// Which channel.
     pub channel: ChannelId,

@@ -8,6 +8,7 @@ use crate::id::{Timestamp, UserId};
 /// What a user says of being there, on all their devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Status {
     /// Here.
     #[default]
@@ -23,6 +24,7 @@ pub enum Status {
 /// What others see of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Shown {
     /// Connected.
     Online,
@@ -36,6 +38,7 @@ pub enum Shown {
 
 /// A user's presence as others see it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Presence {
     /// Whose.
     pub user: UserId,

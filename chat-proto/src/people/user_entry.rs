@@ -50,6 +50,7 @@ pub enum UserEntryKind {
 
 /// How somebody stands to the user from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ContactChange {
     /// Who.
     pub user: UserId,
@@ -60,6 +61,7 @@ pub struct ContactChange {
 
 /// The user blocks somebody, or does so no longer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BlockChange {
     /// Whom.
     pub user: UserId,
@@ -70,6 +72,7 @@ pub struct BlockChange {
 
 /// A device came or went.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DeviceChange {
     /// Which.
     pub device: DeviceId,
@@ -87,8 +90,10 @@ pub struct DeviceChange {
 /// The user changed what they say of themselves; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ProfileChange {
     /// What others call them.
+    #[cfg_attr(feature = "schema", schema(max_length = 100))]
     pub name: Option<String>,
     /// Who may write to them directly.
     pub direct: Option<DirectFrom>,

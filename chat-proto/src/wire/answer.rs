@@ -42,6 +42,7 @@ pub enum Answer {
 
 /// The session has begun.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HelloAnswer {
     /// Who the caller is.
     pub user: UserId,
@@ -61,6 +62,7 @@ pub struct HelloAnswer {
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SyncAnswer {
     /// Newest activity first.
     pub channels: Vec<Summary>,
@@ -84,6 +86,7 @@ pub struct SyncAnswer {
 
 /// The message is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SendAnswer {
     /// In which log.
     pub channel: ChannelId,
@@ -102,6 +105,7 @@ pub struct SendAnswer {
 
 /// Entries that follow a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PullAnswer {
     /// Contiguous, as they now are.
     pub entries: Vec<Entry>,
@@ -111,6 +115,7 @@ pub struct PullAnswer {
 
 /// A page of messages.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HistoryAnswer {
     /// Ascending.
     pub messages: Vec<HistoryMessage>,
@@ -124,6 +129,7 @@ pub struct HistoryAnswer {
 
 /// What was to be done to a message is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ChangeAnswer {
     /// The place of the entry that did it.
     pub seq: Seq,
@@ -134,6 +140,7 @@ pub struct ChangeAnswer {
 
 /// What the user set for themselves is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PrefsAnswer {
     /// How far the user's own log goes.
     pub user_seq: Seq,
@@ -141,6 +148,7 @@ pub struct PrefsAnswer {
 
 /// How far the members of a channel are.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ReceiptsAnswer {
     /// By user.
     pub marks: Vec<MemberMarks>,
@@ -148,6 +156,7 @@ pub struct ReceiptsAnswer {
 
 /// How far a member is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberMarks {
     /// Who.
     pub user: UserId,
@@ -160,6 +169,7 @@ pub struct MemberMarks {
 
 /// Whether those who are watched are there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct WatchAnswer {
     /// As it now is; changes follow.
     pub presence: Vec<Presence>,
@@ -183,6 +193,7 @@ pub struct HistoryMessage {
 
 /// How often one sign was set on a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Reaction {
     /// The sign.
     pub emoji: String,
@@ -194,6 +205,7 @@ pub struct Reaction {
 
 /// A channel as a list of channels shows it to one member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Summary {
     /// Which.
     pub channel: ChannelId,
@@ -248,6 +260,7 @@ pub struct Summary {
 
 /// Entries that were left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Gap {
     /// The first.
     pub from: Seq,

@@ -77,6 +77,7 @@ pub enum ClientOp {
 
 /// Logs in.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Hello {
     /// Opaque, or a JWT of the embedding program.
     pub token: String,
@@ -89,6 +90,7 @@ pub struct Hello {
 
 /// Asks for what changed since the client's cursors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SyncQuery {
     /// Of the logs that the client holds.
     #[serde(default)]
@@ -101,9 +103,11 @@ pub struct SyncQuery {
     pub since: Option<String>,
     /// What the client holds: per channel its cursor and the read mark as it knows it.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub cursors: BTreeMap<ChannelId, (Seq, Seq)>,
     /// How many of the newest entries of each channel come along.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub entries: u32,
     /// From an answer that said that more follows.
     #[serde(default)]
@@ -112,6 +116,7 @@ pub struct SyncQuery {
 
 /// Asks for the entries that follow a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PullQuery {
     /// Of which log.
     pub channel: ChannelId,
@@ -148,6 +153,7 @@ pub enum Anchor {
 
 /// A point in a log that a user has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Mark {
     /// Which log.
     pub channel: ChannelId,
@@ -157,6 +163,7 @@ pub struct Mark {
 
 /// Asks how far the members of a channel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ReceiptsQuery {
     /// Of which log.
     pub channel: ChannelId,
@@ -164,6 +171,7 @@ pub struct ReceiptsQuery {
 
 /// Where the user is typing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TypingIn {
     /// Which channel.
     pub channel: ChannelId,

@@ -78,6 +78,7 @@ impl CloseCode {
 /// Why a server is about to close a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum GoAwayReason {
     /// The server stops.
     Drain,

@@ -11,6 +11,7 @@ use crate::id::{ChannelId, ClientId, Seq, UserId};
 
 /// Says something.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SendMessage {
     /// Where.
     pub to: Target,
@@ -21,6 +22,7 @@ pub struct SendMessage {
     pub after: Option<Seq>,
     /// Whether it was sent before.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub retry: bool,
     /// What.
     pub body: Body,
@@ -32,6 +34,7 @@ pub struct SendMessage {
     pub thread: Option<Seq>,
     /// Whom it addresses.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable, max_items = 50))]
     pub mentions: Vec<UserId>,
 }
 
@@ -46,6 +49,7 @@ pub enum Target {
 
 /// Says a message otherwise.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EditMessage {
     /// In which log.
     pub channel: ChannelId,
@@ -58,6 +62,7 @@ pub struct EditMessage {
     pub after: Option<Seq>,
     /// Whether it was sent before.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub retry: bool,
     /// What it says from now on.
     pub body: Body,
@@ -65,6 +70,7 @@ pub struct EditMessage {
 
 /// Takes a message back, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DeleteMessage {
     /// In which log.
     pub channel: ChannelId,
@@ -77,11 +83,13 @@ pub struct DeleteMessage {
     pub after: Option<Seq>,
     /// Whether it was sent before.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub retry: bool,
 }
 
 /// Answers a message with a sign.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = ReactToMessage))]
 pub struct React {
     /// In which log.
     pub channel: ChannelId,
@@ -94,16 +102,20 @@ pub struct React {
     pub after: Option<Seq>,
     /// Whether it was sent before.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub retry: bool,
     /// The sign.
+    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 64))]
     pub emoji: String,
     /// Take it away again.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub remove: bool,
 }
 
 /// Keeps a message at hand for everybody in the channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PinMessage))]
 pub struct Pin {
     /// In which log.
     pub channel: ChannelId,
@@ -116,9 +128,11 @@ pub struct Pin {
     pub after: Option<Seq>,
     /// Whether it was sent before.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub retry: bool,
     /// No longer.
     #[serde(default, deserialize_with = "null_is_default")]
+    #[cfg_attr(feature = "schema", schema(nullable))]
     pub remove: bool,
 }
 

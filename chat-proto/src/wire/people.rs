@@ -21,18 +21,22 @@ pub enum Watch {
 
 /// Wants to hear of these users no longer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Unwatch {
     /// Whom.
+    #[cfg_attr(feature = "schema", schema(max_items = 500))]
     pub users: Vec<UserId>,
 }
 
 /// Says whether the user is there: on all devices, kept across connections.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SetStatus {
     /// Whether.
     pub state: Status,
     /// What they say beside it; absent for nothing.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(max_length = 100))]
     pub text: Option<String>,
 }
 

@@ -61,15 +61,18 @@ pub enum Push {
 
 /// A new entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EntryPush {
     /// Of which log.
     pub channel: ChannelId,
     /// The entry.
+    #[cfg_attr(feature = "schema", schema(value_type = Entry))]
     pub entry: Arc<Entry>,
 }
 
 /// Entries that were left out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HeadsPush {
     /// The logs with their heads.
     pub channels: Vec<ChannelHead>,
@@ -77,6 +80,7 @@ pub struct HeadsPush {
 
 /// A log with its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ChannelHead {
     /// Which log.
     pub channel: ChannelId,
@@ -86,6 +90,7 @@ pub struct ChannelHead {
 
 /// A user's mark that rose.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MarkPush {
     /// In which log.
     pub channel: ChannelId,
@@ -99,6 +104,7 @@ pub struct MarkPush {
 
 /// A new entry of the user's own log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserPush {
     /// The entry.
     pub entry: UserEntry,
@@ -106,6 +112,7 @@ pub struct UserPush {
 
 /// Somebody is typing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TypingPush {
     /// Where.
     pub channel: ChannelId,
@@ -115,6 +122,7 @@ pub struct TypingPush {
 
 /// The socket is about to close.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GoAway {
     /// Why.
     pub reason: GoAwayReason,
