@@ -13,7 +13,9 @@ use chat_core::ports::{Accounts, Directory};
 use chat_core::proto::Rejection;
 use chat_core::{BuildError, Engine};
 use chat_store_sqlite::{OpenError, SqliteStore};
-use chat_transport_ws::{RateSettings, ServeSettings, TransportSettings, router_beside, serve};
+use chat_transport_ws::{
+    RateSettings, ServeSettings, TransportSettings, openapi, router_beside, serve,
+};
 use http::{HeaderValue, header};
 use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
@@ -266,7 +268,11 @@ fn public_router(engine: Engine, transport: TransportSettings, api: AccountsApi)
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store"),
     );
-    router_beside(engine, transport, routes(api)).layer(no_store)
+    let (accounts, documented_accounts) = routes(api);
+    let mut document = openapi::document();
+    document.merge(documented_accounts);
+    let others = accounts.merge(openapi::documented(&document));
+    router_beside(engine, transport, others).layer(no_store)
 }
 
 fn rates(settings: &RatesSettings) -> RateSettings {

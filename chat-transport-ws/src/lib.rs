@@ -20,6 +20,7 @@
 //! | [`settings`] | what can be set |
 //! | `router` | paths, and what answers the wrong ones |
 //! | [`http`] | requests: bearer tokens, bodies, errors; channels, members, messages, `POST /v1/op` |
+//! | [`openapi`] | the same as a document, and pages that show it |
 //! | `upgrade` | from a request to a WebSocket |
 //! | `websocket` | frames and messages of WebSocket on a byte stream, with buffers only while they hold something |
 //! | [`mod@rates`] | how often users and addresses may connect, log in and ask |
@@ -31,6 +32,7 @@
 pub mod http;
 pub mod listener;
 mod meters;
+pub mod openapi;
 mod opening;
 mod poll;
 pub mod rates;

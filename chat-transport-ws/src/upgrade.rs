@@ -25,7 +25,15 @@ const KEY_CHARS: usize = 24;
 /// Until when a client that came to a draining server had better stay away.
 const DRAINING_RETRY_MS: u64 = 1_000;
 
-/// `GET /v1/ws`.
+/// Opens a WebSocket; the token goes into its first frame.
+#[utoipa::path(get, path = "/v1/ws", tag = "sessions", responses(
+    (status = 101, description = "The protocol is WebSocket from now on."),
+    (status = 400, description = "The key is no key.", body = Rejection),
+    (status = 403, description = "Pages of this origin may not connect.", body = Rejection),
+    (status = 426, description = "No upgrade to version 13 of WebSocket is asked for.", body = Rejection),
+    (status = 429, description = "Too many connections of this address.", body = Rejection),
+    (status = 503, description = "The server is stopping.", body = Rejection),
+))]
 pub(crate) async fn upgrade(
     State(transport): State<Transport>,
     request: Request,

@@ -9,6 +9,11 @@
 //! | `slow_down` | slows down who guesses passwords |
 //! | `hasher` | Argon2id, a few at once |
 
+#![allow(
+    unused_qualifications,
+    reason = "utoipa writes the paths of parameters in full"
+)]
+
 mod hasher;
 mod password;
 mod routes;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::routing::{delete, get, post, put};
 use chat_core::Engine;
 use chat_core::ports::{Accounts, Directory};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::hasher::PasswordHasher;
 use super::slow_down::SlowDown;
@@ -50,16 +52,19 @@ impl FromRef<AccountsApi> for Engine {
     }
 }
 
-/// Users, sessions and devices, to stand beside the transport's paths.
-pub fn routes(api: AccountsApi) -> Router {
-    Router::new()
-        .route("/v1/users", post(users::sign_up))
-        .route("/v1/users/{user}", get(users::profile))
-        .route("/v1/me", get(users::me).patch(users::change_me))
-        .route("/v1/me/password", put(sessions::change_password))
-        .route("/v1/sessions", post(sessions::log_in))
-        .route("/v1/sessions/current", delete(sessions::log_out))
-        .route("/v1/devices", get(sessions::devices))
-        .route("/v1/devices/{device}", delete(sessions::revoke))
-        .with_state(api)
+/// Users, sessions and devices, to stand beside the transport's paths, and what is documented of them.
+pub fn routes(api: AccountsApi) -> (Router, OpenApi) {
+    documented().with_state(api).split_for_parts()
+}
+
+fn documented() -> OpenApiRouter<AccountsApi> {
+    OpenApiRouter::new()
+        .routes(routes!(users::sign_up))
+        .routes(routes!(users::profile))
+        .routes(routes!(users::me, users::change_me))
+        .routes(routes!(sessions::change_password))
+        .routes(routes!(sessions::log_in))
+        .routes(routes!(sessions::log_out))
+        .routes(routes!(sessions::devices))
+        .routes(routes!(sessions::revoke))
 }

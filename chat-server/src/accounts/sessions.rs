@@ -11,8 +11,10 @@ use chat_transport_ws::Rates;
 use chat_transport_ws::http::{
     ApiResult, Bearer, ClientAddress, JsonBody, PathParams, QueryParams,
 };
+use chat_transport_ws::openapi::{Asked, Changes, Sent};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::password;
@@ -26,23 +28,26 @@ const TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Characters of a device's name, and of its platform.
 const DEVICE_CHARS_MAX: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LogIn {
     user: String,
+    #[schema(max_length = 256, format = Password)]
     password: String,
     #[serde(default)]
     device: Option<DeviceShape>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct DeviceShape {
     #[serde(default)]
+    #[schema(max_length = 100)]
     name: Option<String>,
     #[serde(default)]
+    #[schema(max_length = 100)]
     platform: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LoggedIn {
     token: String,
     user: UserId,
@@ -50,19 +55,21 @@ pub(super) struct LoggedIn {
     expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Devices {
     devices: Vec<ListedDevice>,
     more: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct DevicePage {
     after: Option<DeviceId>,
+    #[param(minimum = 1)]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ListedDevice {
     device: DeviceId,
     name: String,
@@ -72,6 +79,9 @@ struct ListedDevice {
     current: bool,
 }
 
+/// Logs in with a new device.
+#[utoipa::path(post, path = "/v1/sessions", tag = "accounts", request_body = LogIn,
+    responses((status = 201, description = "Logged in; the token is told this once.", body = LoggedIn), Sent))]
 pub(super) async fn log_in(
     State(api): State<AccountsApi>,
     from: ClientAddress,
@@ -156,14 +166,18 @@ fn wrong() -> Rejection {
 }
 
 /// A change of one's password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewPasswords {
+    #[schema(max_length = 256, format = Password)]
     current: String,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
     new: String,
 }
 
 /// Changes the password, and logs out all devices but this one. Who guesses the current one is slowed down as at the log-in:
 /// a token that was taken is no better way to the password.
+#[utoipa::path(put, path = "/v1/me/password", tag = "accounts", request_body = NewPasswords, security(("bearer" = [])),
+    responses((status = 204, description = "Changed."), Sent))]
 pub(super) async fn change_password(
     State(api): State<AccountsApi>,
     from: ClientAddress,
@@ -212,6 +226,9 @@ async fn set_password(api: AccountsApi, password: NewPassword) -> Result<bool, R
     Ok(true)
 }
 
+/// Logs this device out.
+#[utoipa::path(delete, path = "/v1/sessions/current", tag = "accounts", security(("bearer" = [])),
+    responses((status = 204, description = "Logged out."), Changes))]
 pub(super) async fn log_out(
     State(api): State<AccountsApi>,
     bearer: Bearer,
@@ -220,6 +237,9 @@ pub(super) async fn log_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The devices of the caller, a page at a time.
+#[utoipa::path(get, path = "/v1/devices", tag = "accounts", params(DevicePage), security(("bearer" = [])),
+    responses((status = 200, description = "A page.", body = Devices), Asked))]
 pub(super) async fn devices(
     State(api): State<AccountsApi>,
     bearer: Bearer,
@@ -244,6 +264,9 @@ pub(super) async fn devices(
     }))
 }
 
+/// Logs a device out.
+#[utoipa::path(delete, path = "/v1/devices/{device}", tag = "accounts", params(("device" = DeviceId, Path, description = "Which device.")), security(("bearer" = [])),
+    responses((status = 204, description = "Logged out."), Changes))]
 pub(super) async fn revoke(
     State(api): State<AccountsApi>,
     bearer: Bearer,

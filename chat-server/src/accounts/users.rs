@@ -9,8 +9,10 @@ use chat_core::proto::people::{DirectFrom, ProfileChange};
 use chat_core::proto::{Code, DeviceId, Rejection, Timestamp, UserId};
 use chat_transport_ws::Rates;
 use chat_transport_ws::http::{ApiResult, Bearer, ClientAddress, JsonBody, PathParams};
+use chat_transport_ws::openapi::{Asked, Sent};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::password;
 use super::routes::AccountsApi;
@@ -18,16 +20,25 @@ use super::routes::AccountsApi;
 /// Characters of a log-in name.
 const LOG_IN_NAME_CHARS_MAX: usize = 32;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewUser)]
 pub(super) struct SignUp {
+    #[schema(
+        min_length = 1,
+        max_length = 32,
+        pattern = "^[a-z0-9][a-z0-9._-]{0,31}$"
+    )]
     user: String,
+    #[schema(min_length = 8, max_length = 256, format = Password)]
     password: String,
     #[serde(default)]
+    #[schema(max_length = 100)]
     name: Option<String>,
 }
 
 /// A user as others see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Profile)]
 pub(super) struct Shown {
     user: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +46,7 @@ pub(super) struct Shown {
 }
 
 /// A user as it sees itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Me {
     #[serde(flatten)]
     shown: Shown,
@@ -59,6 +70,9 @@ impl Me {
     }
 }
 
+/// Makes an account.
+#[utoipa::path(post, path = "/v1/users", tag = "accounts", request_body = SignUp,
+    responses((status = 201, description = "The account is there.", body = Shown), Sent))]
 pub(super) async fn sign_up(
     State(api): State<AccountsApi>,
     from: ClientAddress,
@@ -97,6 +111,9 @@ pub(super) async fn sign_up(
     Ok((StatusCode::CREATED, Json(Shown { user, name })))
 }
 
+/// The caller, as they see themselves.
+#[utoipa::path(get, path = "/v1/me", tag = "accounts", security(("bearer" = [])),
+    responses((status = 200, description = "The caller.", body = Me), Asked))]
 pub(super) async fn me(State(api): State<AccountsApi>, bearer: Bearer) -> ApiResult<Json<Me>> {
     let identity = bearer.0;
     match api.engine.profile(&identity.user).await {
@@ -116,6 +133,8 @@ pub(super) async fn me(State(api): State<AccountsApi>, bearer: Bearer) -> ApiRes
 }
 
 /// Changes `name` (empty: none from now on) and `direct`; what is absent stays.
+#[utoipa::path(patch, path = "/v1/me", tag = "accounts", request_body = ProfileChange, security(("bearer" = [])),
+    responses((status = 200, description = "The caller from now on.", body = Me), Sent))]
 pub(super) async fn change_me(
     State(api): State<AccountsApi>,
     bearer: Bearer,
@@ -126,6 +145,9 @@ pub(super) async fn change_me(
     Ok(Json(Me::new(profile, identity.device)))
 }
 
+/// A user, as others see them.
+#[utoipa::path(get, path = "/v1/users/{user}", tag = "accounts", params(("user" = UserId, Path, description = "Which user.")), security(("bearer" = [])),
+    responses((status = 200, description = "The user.", body = Shown), Asked))]
 pub(super) async fn profile(
     State(api): State<AccountsApi>,
     _bearer: Bearer,

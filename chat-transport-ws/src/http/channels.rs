@@ -9,26 +9,32 @@ use chat_core::{Engine, NewChannel, Receipt};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{ApiResult, Bearer, JsonBody, PathParams};
+use crate::openapi::{Asked, Sent};
 
 /// A group to create.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewGroup)]
 pub(crate) struct Create {
     client_id: ClientId,
+    #[schema(min_length = 1, max_length = 500)]
     title: String,
     #[serde(default)]
+    #[schema(max_items = 1_000)]
     members: Option<Vec<UserId>>,
     #[serde(default)]
     history: Option<History>,
     #[serde(default)]
     data: Option<Map<String, Value>>,
     #[serde(default)]
+    #[schema(max_length = 200)]
     external_id: Option<String>,
 }
 
 /// What a change of a channel answers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Changed {
     channel: ChannelId,
     seq: Seq,
@@ -46,6 +52,9 @@ impl From<Receipt> for Changed {
     }
 }
 
+/// Creates a group, whose owner the caller is.
+#[utoipa::path(post, path = "/v1/channels", tag = "channels", request_body = Create, security(("bearer" = [])),
+    responses((status = 201, description = "The group is there.", body = Changed), Sent))]
 pub(crate) async fn create(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -63,6 +72,9 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(receipt.into())))
 }
 
+/// A channel as the list of channels shows it.
+#[utoipa::path(get, path = "/v1/channels/{channel}", tag = "channels", params(("channel" = ChannelId, Path, description = "Which channel.")), security(("bearer" = [])),
+    responses((status = 200, description = "The channel.", body = Summary), Asked))]
 pub(crate) async fn show(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -72,7 +84,8 @@ pub(crate) async fn show(
 }
 
 /// A change of a channel's settings.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SettingsChange)]
 pub(crate) struct Change {
     #[serde(default)]
     client_id: Option<ClientId>,
@@ -80,6 +93,9 @@ pub(crate) struct Change {
     change: MetaChange,
 }
 
+/// Changes title, topic or settings of a group; what is absent stays.
+#[utoipa::path(patch, path = "/v1/channels/{channel}", tag = "channels", params(("channel" = ChannelId, Path, description = "Which channel.")), request_body = Change, security(("bearer" = [])),
+    responses((status = 200, description = "Changed.", body = Changed), Sent))]
 pub(crate) async fn change(
     State(engine): State<Engine>,
     bearer: Bearer,

@@ -6,17 +6,20 @@ use chat_core::proto::NodeId;
 use chat_core::proto::Rejection;
 use http::{HeaderMap, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiResult;
 use crate::state::Transport;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Best {
     url: String,
     node: NodeId,
 }
 
 /// There is one server here, so it is the best.
+#[utoipa::path(get, path = "/v1/connect", tag = "sessions",
+    responses((status = 200, description = "The address of its WebSocket.", body = Best), (status = 400, description = "The request names no host.", body = Rejection)))]
 pub(crate) async fn connect(
     State(transport): State<Transport>,
     OriginalUri(uri): OriginalUri,

@@ -7,22 +7,30 @@ use chat_core::proto::Code;
 use chat_core::proto::entry::{MemberRole, MembersChange, Role};
 use chat_core::proto::{ChannelId, ClientId, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::channels::Changed;
 use super::{ApiResult, Bearer, JsonBody, PathParams, QueryParams};
+use crate::openapi::{Asked, Changes, Sent};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     after: Option<UserId>,
+    #[param(minimum = 1)]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Members)]
 pub(crate) struct Listed {
     members: Vec<MemberRole>,
     more: bool,
 }
 
+/// The members of a channel, a page at a time.
+#[utoipa::path(get, path = "/v1/channels/{channel}/members", tag = "channels", params(("channel" = ChannelId, Path, description = "Which channel."), Page), security(("bearer" = [])),
+    responses((status = 200, description = "A page.", body = Listed), Asked))]
 pub(crate) async fn list(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -43,19 +51,24 @@ pub(crate) async fn list(
 }
 
 /// Members to add, in one entry.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewMembers)]
 pub(crate) struct Add {
     client_id: ClientId,
+    #[schema(max_items = 1_000)]
     add: Vec<NewMember>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct NewMember {
     user: UserId,
     #[serde(default)]
     role: Option<Role>,
 }
 
+/// Adds members, in one entry.
+#[utoipa::path(post, path = "/v1/channels/{channel}/members", tag = "channels", params(("channel" = ChannelId, Path, description = "Which channel.")), request_body = Add, security(("bearer" = [])),
+    responses((status = 200, description = "Added.", body = Changed), Sent))]
 pub(crate) async fn add(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -76,13 +89,16 @@ pub(crate) async fn add(
     Ok(Json(receipt.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MemberPut)]
 pub(crate) struct Put {
     #[serde(default)]
     role: Option<Role>,
 }
 
 /// Adds a member, or gives one another role.
+#[utoipa::path(put, path = "/v1/channels/{channel}/members/{user}", tag = "channels", operation_id = "put_member", params(("channel" = ChannelId, Path, description = "Which channel."), ("user" = UserId, Path, description = "Which user.")), request_body = Put, security(("bearer" = [])),
+    responses((status = 200, description = "A member with this role.", body = Changed), Sent))]
 pub(crate) async fn put(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -121,6 +137,9 @@ pub(crate) async fn put(
     }
 }
 
+/// Removes a member, or leaves.
+#[utoipa::path(delete, path = "/v1/channels/{channel}/members/{user}", tag = "channels", operation_id = "remove_member", params(("channel" = ChannelId, Path, description = "Which channel."), ("user" = UserId, Path, description = "Which user.")), security(("bearer" = [])),
+    responses((status = 200, description = "Removed.", body = Changed), Changes))]
 pub(crate) async fn remove(
     State(engine): State<Engine>,
     bearer: Bearer,

@@ -4,15 +4,21 @@ use axum::extract::State;
 use axum::response::Response;
 use chat_core::Engine;
 use chat_core::proto::Rejection;
-use chat_core::proto::wire::{Anchor, ClientOp, HistoryQuery, PullQuery, SendMessage, Target};
+use chat_core::proto::wire::{
+    Anchor, ClientOp, HistoryAnswer, HistoryQuery, PullAnswer, PullQuery, SendAnswer, SendMessage,
+    Target,
+};
 use chat_core::proto::{Body, ChannelId, ClientId, Seq, UserId};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::op::answered;
 use super::{ApiResult, Bearer, JsonBody, PathParams, QueryParams};
+use crate::openapi::{Asked, Sent};
 
 /// A message as `send` has it, without `to`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewMessage)]
 pub(crate) struct Message {
     client_id: ClientId,
     body: Body,
@@ -25,9 +31,13 @@ pub(crate) struct Message {
     #[serde(default)]
     thread: Option<Seq>,
     #[serde(default)]
+    #[schema(max_items = 50)]
     mentions: Option<Vec<UserId>>,
 }
 
+/// Says something.
+#[utoipa::path(post, path = "/v1/channels/{channel}/messages", tag = "messages", params(("channel" = ChannelId, Path, description = "Which channel.")), request_body = Message, security(("bearer" = [])),
+    responses((status = 200, description = "The message is durable.", body = SendAnswer), Sent))]
 pub(crate) async fn send(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -51,14 +61,19 @@ pub(crate) async fn send(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct HistoryPage {
     before: Option<Seq>,
     after: Option<Seq>,
     around: Option<Seq>,
+    #[param(minimum = 1)]
     limit: Option<u32>,
 }
 
+/// A page of messages: the newest, or those before, after or around one.
+#[utoipa::path(get, path = "/v1/channels/{channel}/messages", tag = "messages", params(("channel" = ChannelId, Path, description = "Which channel."), HistoryPage), security(("bearer" = [])),
+    responses((status = 200, description = "A page.", body = HistoryAnswer), Asked))]
 pub(crate) async fn history(
     State(engine): State<Engine>,
     bearer: Bearer,
@@ -88,12 +103,17 @@ pub(crate) async fn history(
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EntriesPage {
     after: Option<Seq>,
+    #[param(minimum = 1)]
     limit: Option<u32>,
 }
 
+/// The entries that follow a cursor, as they now are.
+#[utoipa::path(get, path = "/v1/channels/{channel}/entries", tag = "messages", params(("channel" = ChannelId, Path, description = "Which channel."), EntriesPage), security(("bearer" = [])),
+    responses((status = 200, description = "A page.", body = PullAnswer), Asked))]
 pub(crate) async fn entries(
     State(engine): State<Engine>,
     bearer: Bearer,

@@ -10,6 +10,11 @@
 //! | `params` | [`PathParams`], [`QueryParams`]: what the address says |
 //! | `channels`, `members`, `messages`, `people`, `op`, `poll`, `connect` | the paths that the engine answers |
 
+#![allow(
+    unused_qualifications,
+    reason = "utoipa writes the paths of parameters in full"
+)]
+
 mod bearer;
 mod body;
 pub(crate) mod channels;

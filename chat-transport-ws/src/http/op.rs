@@ -3,20 +3,28 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use chat_core::proto::schema::{OpAnswer, OpRequest};
 use chat_core::proto::wire::{Answer, ClientFrame, Format, decode_op, decode_session_op};
 use serde::Deserialize;
 use serde_json::Map;
+use utoipa::IntoParams;
 
 use super::{ApiResult, QueryParams, Uncounted, body};
+use crate::openapi::Sent;
 use crate::poll::SessionId;
 use crate::state::Transport;
 
 /// As part of which session.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Within {
+    #[param(value_type = Option<Uuid>)]
     session: Option<SessionId>,
 }
 
+/// Everything that a socket can ask, without one; as part of a session where the query names one.
+#[utoipa::path(post, path = "/v1/op", tag = "sessions", params(Within), request_body = OpRequest, security(("bearer" = [])),
+    responses((status = 200, description = "What a socket would get, without `op` and `id`.", body = OpAnswer), Sent))]
 pub(crate) async fn run(
     State(transport): State<Transport>,
     Uncounted(bearer): Uncounted,

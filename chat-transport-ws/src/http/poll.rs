@@ -8,11 +8,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use chat_core::proto::Rejection;
-use chat_core::proto::wire::HelloAnswer;
+use chat_core::proto::wire::{HelloAnswer, ServerFrame};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{ApiError, ApiResult, Bearer, ClientAddress, JsonBody, PathParams, QueryParams};
+use crate::openapi::{Asked, Changes, Sent};
 use crate::opening::Introduction;
 use crate::poll::{Batch, PollSessions, SessionId, events};
 use crate::state::Transport;
@@ -27,7 +29,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a client says of itself, as in `hello`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OpenSession)]
 pub(crate) struct Open {
     client: String,
     #[serde(default)]
@@ -35,13 +38,18 @@ pub(crate) struct Open {
 }
 
 /// A session has begun.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenedSession)]
 pub(crate) struct Opened {
+    #[schema(value_type = Uuid)]
     session: SessionId,
     #[serde(flatten)]
     hello: HelloAnswer,
 }
 
+/// Opens a session without a socket.
+#[utoipa::path(post, path = "/v1/poll", tag = "sessions", operation_id = "open_session", request_body = Open, security(("bearer" = [])),
+    responses((status = 201, description = "The session has begun.", body = Opened), Sent))]
 pub(crate) async fn open(
     State(transport): State<Transport>,
     from: ClientAddress,
@@ -59,12 +67,32 @@ pub(crate) async fn open(
 }
 
 /// Which frames, and for how long to wait for them.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     after: Option<u64>,
+    #[param(maximum = 60_000)]
     wait_ms: Option<u64>,
 }
 
+/// What a poll answers.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "it is written by hand, of frames that are JSON already"
+)]
+pub(crate) struct Polled {
+    /// In order.
+    frames: Vec<ServerFrame>,
+    /// What to send as `after` next.
+    ack: Option<u64>,
+    /// The session is over, with the code that would have closed a socket.
+    close: Option<u16>,
+}
+
+/// The frames that follow those that the client has; waits for some.
+#[utoipa::path(get, path = "/v1/poll/{session}", tag = "sessions", operation_id = "fetch_frames", params(("session" = Uuid, Path, description = "Which session."), Wanted), security(("bearer" = [])),
+    responses((status = 200, description = "Frames, or none within the time.", body = Polled), Asked))]
 pub(crate) async fn fetch(
     State(transport): State<Transport>,
     bearer: Bearer,
@@ -110,11 +138,15 @@ fn written(batch: &Batch) -> Bytes {
 }
 
 /// From where a stream goes on; the header, which clients send by themselves, goes before it.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct From {
     after: Option<u64>,
 }
 
+/// The frames as server-sent events.
+#[utoipa::path(get, path = "/v1/poll/{session}/stream", tag = "sessions", operation_id = "stream_frames", params(("session" = Uuid, Path, description = "Which session."), From, ("last-event-id" = Option<u64>, Header, description = "The id of the last event that the client has; goes before `after`.")), security(("bearer" = [])),
+    responses((status = 200, description = "One frame an event; the id of the last is `Last-Event-ID` of the next request.", body = String, content_type = "text/event-stream"), Asked))]
 pub(crate) async fn stream(
     State(transport): State<Transport>,
     bearer: Bearer,
@@ -143,6 +175,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     Ok(Some(id))
 }
 
+/// Ends the session.
+#[utoipa::path(delete, path = "/v1/poll/{session}", tag = "sessions", operation_id = "end_session", params(("session" = Uuid, Path, description = "Which session.")), security(("bearer" = [])),
+    responses((status = 204, description = "It is over."), Changes))]
 pub(crate) async fn end(
     State(transport): State<Transport>,
     bearer: Bearer,
