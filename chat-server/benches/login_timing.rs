@@ -152,7 +152,7 @@ impl Server {
         let api = AccountsApi::new(engine.clone(), accounts, directory, hasher, true);
         Ok(Self {
             store,
-            paths: router_beside(engine, TransportSettings::default(), routes(api)),
+            paths: router_beside(engine, TransportSettings::default(), routes(api).0),
             addresses: 0,
         })
     }
