@@ -16,8 +16,8 @@ use chat_core::proto::wire::{
     HistoryQuery, Pin, PullQuery, Push, React,
 };
 use chat_core::proto::{
-    Body, ChannelId, ClientId, Code, DeviceId, Entry, EntryKind, History, Rejection, Role, Seq,
-    UserId,
+    Body, ChannelId, ClientId, Code, DeviceId, Entry, EntryKind, History, Limits, Rejection, Role,
+    Seq, UserId,
 };
 use chat_core::{Caller, Draft, Engine, NewChannel, Outgoing, Session};
 
@@ -71,6 +71,22 @@ impl Room {
     async fn say(&self, from: &str, text: &str) -> Result<Seq> {
         let draft = Draft::channel(self.channel, text);
         Ok(self.engine.send(&user(from), draft).await?.seq)
+    }
+
+    async fn add(&self, users: impl IntoIterator<Item = String>) -> Result {
+        let member = |name: String| MemberRole {
+            user: user(&name),
+            role: Role::Member,
+        };
+        let change = MembersChange {
+            add: users.into_iter().map(member).collect(),
+            ..MembersChange::default()
+        };
+        let owner = caller("ann");
+        self.engine
+            .change_members(&owner, self.channel, None, change)
+            .await?;
+        Ok(())
     }
 
     fn edit(&self, seq: u64, text: &str, client_id: ClientId) -> ClientOp {
@@ -175,6 +191,14 @@ async fn next_entry(session: &mut Session) -> Entry {
         {
             return (*push.entry).clone();
         }
+    }
+}
+
+/// An edit's place and the body that came with it.
+fn edited(entry: Entry) -> (Seq, Option<Body>) {
+    match entry.kind {
+        EntryKind::Edit(edit) => (entry.seq, edit.body),
+        other => panic!("an edit, not {other:?}"),
     }
 }
 
@@ -342,31 +366,39 @@ async fn commands_of_one_batch_are_decided_on_top_of_each_other() -> Result {
 #[tokio::test]
 async fn who_may_not_see_a_message_gets_its_edit_without_the_body() -> Result {
     for room in Room::each().await? {
-        let change = MembersChange {
-            add: vec![MemberRole {
-                user: user("dan"),
-                role: Role::Member,
-            }],
-            ..MembersChange::default()
-        };
-        room.engine
-            .change_members(&caller("ann"), room.channel, None, change)
-            .await?;
+        room.add(["dan".to_owned()]).await?;
         let device = |number| DeviceId::from_uuid(uuid::Uuid::from_u128(number));
         let mut bobs = room.engine.connect(&user("bob"), device(1)).await?;
         let mut dans = room.engine.connect(&user("dan"), device(2)).await?;
         room.act("ann", room.edit(2, "second", fresh())).await?;
-        let bodies = [next_entry(&mut bobs).await, next_entry(&mut dans).await];
-        let bodies = bodies.map(|entry| match entry.kind {
-            EntryKind::Edit(edit) => (entry.seq, edit.body),
-            other => panic!("an edit, not {other:?}"),
-        });
+        let bodies = [next_entry(&mut bobs).await, next_entry(&mut dans).await].map(edited);
         assert_eq!(
             bodies,
             [(Seq(4), Some(Body::text("second"))), (Seq(4), None)]
         );
         let pulled = room.log("dan").await?;
         assert!(!format!("{pulled:?}").contains("second"));
+        drop((bobs, dans));
+        room.engine.shutdown().await;
+    }
+    Ok(())
+}
+
+/// The first edit is the first that the node hears of the channel, so that it knows of a gap; the next one follows.
+#[tokio::test]
+async fn nor_does_anybody_in_a_large_channel() -> Result {
+    for room in Room::each().await? {
+        let crowd = (0..Limits::INBOX_COPY_MEMBERS_MAX).map(|number| format!("u{number}"));
+        room.add(crowd).await?;
+        room.add(["dan".to_owned()]).await?;
+        let device = |number| DeviceId::from_uuid(uuid::Uuid::from_u128(number));
+        let mut bobs = room.engine.connect(&user("bob"), device(1)).await?;
+        let mut dans = room.engine.connect(&user("dan"), device(2)).await?;
+        for text in ["second", "third"] {
+            room.act("ann", room.edit(2, text, fresh())).await?;
+            let bodies = [next_entry(&mut bobs).await, next_entry(&mut dans).await].map(edited);
+            assert_eq!(bodies.map(|(_, body)| body), [Some(Body::text(text)), None]);
+        }
         drop((bobs, dans));
         room.engine.shutdown().await;
     }

@@ -4,6 +4,7 @@
 //! is encoded once and shared by every local session; other nodes get one envelope each.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,6 +36,13 @@ enum Recipients {
     Named(Vec<UserId>),
     /// Of a large channel: each node knows its own.
     Topic,
+}
+
+/// A local member of a large channel who hears of entries.
+pub(super) struct Listener {
+    pub(super) user: UserId,
+    /// The first entry that they may see.
+    pub(super) visible_from: Seq,
 }
 
 impl Inner {
@@ -87,8 +95,9 @@ impl Inner {
         }
     }
 
-    /// Delivers entries to the local members of a large channel. Where they do not follow what was delivered before, who is
-    /// a member is read again first: somebody may have been removed by an entry that nobody told this node of.
+    /// Delivers entries to the local members of a large channel. Who is a member, and what they may see, is read again first
+    /// where an edit is among them, of which not everybody may see the body, and where they do not follow what was delivered
+    /// before: somebody may have been removed by an entry that nobody told this node of.
     pub(super) async fn deliver_on_topic(
         &self,
         channel: ChannelId,
@@ -112,18 +121,13 @@ impl Inner {
                 self.registry.deliver(users.iter(), deliveries);
                 self.topics.applied(channel, last.seq);
             }
-            Fit::Next => {
-                self.deliver_edits(channel, &users, entries, deliveries)
-                    .await;
-                self.topics.applied(channel, last.seq);
-            }
-            Fit::Gap => {
+            Fit::Next | Fit::Gap => {
                 let leaving = changes().flat_map(|change| &change.remove).collect();
                 let checked = self
                     .check_topic(channel, &users, &leaving, first.seq, last.head())
                     .await;
                 if let Some(listeners) = checked {
-                    self.registry.deliver(listeners.iter(), deliveries);
+                    self.deliver_as_seen(channel, &listeners, entries, deliveries);
                     self.topics.applied(channel, last.seq);
                 }
             }
@@ -137,32 +141,29 @@ impl Inner {
         }
     }
 
-    /// Delivers entries of which some are edits: those who may not see a message get its edit without the body.
-    async fn deliver_edits(
+    /// Delivers entries to members of a large channel, each with what they may see of them.
+    fn deliver_as_seen(
         &self,
         channel: ChannelId,
-        users: &[UserId],
+        listeners: &[Listener],
         entries: &[Arc<Entry>],
         deliveries: &[Delivery],
     ) {
-        let rows = match self.parts.messages.memberships(channel, users).await {
-            Ok(rows) => rows.found,
-            Err(error) => {
-                tracing::warn!(%channel, %error, "members could not be read; their clients will see the gap");
-                return;
-            }
-        };
-        for (user, member) in &rows {
-            let seen: Vec<Delivery> = entries
-                .iter()
-                .zip(deliveries)
+        // What is hidden of an entry is the same for all from whom it is hidden: an edit's body.
+        let hidden: Vec<OnceCell<Delivery>> = vec![OnceCell::new(); entries.len()];
+        for Listener { user, visible_from } in listeners {
+            let parts = entries.iter().zip(deliveries).zip(&hidden);
+            let seen: Vec<Delivery> = parts
                 .map(
-                    |(entry, delivery)| match entry.seen_by(user, member.visible_from) {
+                    |((entry, delivery), hidden)| match entry.seen_by(user, *visible_from) {
                         Cow::Borrowed(_) => delivery.clone(),
-                        Cow::Owned(seen) => Delivery {
-                            push: shared_push(channel, &Arc::new(seen)),
-                            but: delivery.but,
-                        },
+                        Cow::Owned(seen) => {
+                            let without = || Delivery {
+                                push: shared_push(channel, &Arc::new(seen)),
+                                but: delivery.but,
+                            };
+                            hidden.get_or_init(without).clone()
+                        }
                     },
                 )
                 .collect();
@@ -179,7 +180,7 @@ impl Inner {
         leaving: &BTreeSet<&UserId>,
         first: Seq,
         head: Head,
-    ) -> Option<Vec<UserId>> {
+    ) -> Option<Vec<Listener>> {
         let rows = match self.parts.messages.memberships(channel, users).await {
             Ok(rows) => rows,
             Err(error) => {
@@ -190,14 +191,19 @@ impl Inner {
         let is_current = rows.through >= first.previous();
         let mut listeners = Vec::with_capacity(users.len());
         for user in users {
+            let listener = |visible_from| Listener {
+                user: user.clone(),
+                visible_from,
+            };
             match rows.found.get(user) {
                 Some(member) if is_current && member.visible_from <= first => {
-                    listeners.push(user.clone());
+                    listeners.push(listener(member.visible_from));
                 }
                 Some(_) => self
                     .registry
                     .each_of(user, |session| session.outbound.head(channel, head)),
-                None if leaving.contains(user) => listeners.push(user.clone()),
+                // From where they saw the log is gone with their row: they hear of the change that removes them.
+                None if leaving.contains(user) => listeners.push(listener(first)),
                 None => self.log_lost(self.leave_topic_of(channel, user).await),
             }
         }

@@ -81,11 +81,12 @@ impl Inner {
                     let checked = self
                         .check_topic(*channel, &users, &BTreeSet::new(), head.seq.next(), *head)
                         .await;
-                    if let Some(members) = checked {
+                    if let Some(listeners) = checked {
                         self.topics.applied(*channel, head.seq);
-                        for user in &members {
-                            self.registry
-                                .each_of(user, |session| session.outbound.head(*channel, *head));
+                        for listener in &listeners {
+                            self.registry.each_of(&listener.user, |session| {
+                                session.outbound.head(*channel, *head)
+                            });
                         }
                     }
                 } else {
