@@ -9,6 +9,7 @@
 //! | [`snowflake`] | message ids that sort by time |
 //! | `engine` | [`Engine`]: decides, appends and delivers |
 //! | `session` | [`Session`]: one device on one node, behind any transport |
+//! | `lock` | locks whose holders leave nothing half changed |
 //!
 //! ```
 //! use chat_core::memory::MemoryStore;
@@ -33,6 +34,7 @@ mod caller;
 pub mod decorators;
 mod draft;
 mod engine;
+mod lock;
 pub mod memory;
 pub mod ports;
 mod session;

@@ -1,7 +1,7 @@
 //! The worst that the contracts allow, repeatable from a seed.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Decorated, Layer};
+use crate::lock::lock;
 use crate::ports::{Append, AppendOutcome, MessageStore, PortError, Retry, RouterFeed};
 
 /// Appends put off at one time at the most; further ones are applied at once.
@@ -98,8 +99,7 @@ impl ChaosLayer {
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        // Nothing in here panics between two halves of a change.
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks
     }
@@ -212,10 +212,7 @@ struct Dice {
 
 impl Dice {
     fn roll(&self) -> f64 {
-        self.rng
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .random()
+        lock(&self.rng).random()
     }
 
     fn falls(&self, rate: f64) -> bool {

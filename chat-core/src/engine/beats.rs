@@ -1,12 +1,13 @@
 //! One coarse wheel for all heartbeats: no timer per connection. A session is looked at when it would have been silent
 //! too long, and put back to when it will be if it was heard since.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use chat_proto::wire::CloseCode;
 
 use super::engine::{Engine, Inner};
+use crate::lock::lock;
 use crate::session::{Close, SessionShared};
 
 /// The wheel's grain: a silence is noticed at most this much late.
@@ -36,11 +37,7 @@ impl Beats {
     fn put(&self, session: Weak<SessionShared>, heard_ms: u64) {
         // Rounded up: never early.
         let tick = (heard_ms + self.silence_ms).div_ceil(tick_ms());
-        let mut slot = self
-            .slot(tick)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        slot.push(session);
+        lock(self.slot(tick)).push(session);
     }
 
     fn slot(&self, tick: u64) -> &Mutex<Vec<Weak<SessionShared>>> {
@@ -84,13 +81,7 @@ impl Inner {
     }
 
     fn look_at(&self, tick: u64, now_ms: u64) {
-        let sessions = std::mem::take(
-            &mut *self
-                .beats
-                .slot(tick)
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let sessions = std::mem::take(&mut *lock(self.beats.slot(tick)));
         let now = self.parts.clock.now();
         for weak in sessions {
             let Some(session) = weak.upgrade() else {

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chat_proto::ChannelId;
 
 use super::slot::Slot;
+use crate::lock::lock;
 
 const SHARDS: usize = 64;
 
@@ -54,9 +55,7 @@ impl Channels {
     fn shard(&self, channel: ChannelId) -> MutexGuard<'_, HashMap<ChannelId, Arc<Slot>>> {
         let index = usize::try_from(self.hasher.hash_one(channel) % SHARDS as u64)
             .expect("a shard's index is small");
-        self.shards[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shards[index])
     }
 }
 

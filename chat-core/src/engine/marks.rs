@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chat_proto::wire::{Mark, MarkPush, Push};
 use chat_proto::{ChannelId, ChannelType, Head, Rejection, UserId};
@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 
 use super::engine::{Engine, Inner};
 use crate::caller::Caller;
+use crate::lock::lock;
 use crate::ports::{InboxRow, MarkKind, MarkRise, Payload, PortError, Retry};
 
 /// After this time a rise that found no room may come again.
@@ -375,9 +376,4 @@ fn refusal(error: &PortError) -> Rejection {
 
 fn unconfirmed(why: &str) -> Rejection {
     Rejection::unknown_outcome(format!("{why}: raise the mark again, which does no harm"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in here panics half-way through a change.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,7 @@
 //! | the engine's stop and its end | users are still here | all are told as gone |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chat_proto::people::Status;
@@ -28,6 +28,7 @@ use chat_proto::{DeviceId, Rejection, Timestamp, UserId};
 use tokio::sync::Notify;
 
 use super::engine::{Engine, Inner};
+use crate::lock::lock;
 use crate::ports::{KeptStatus, Payload, PortError, PresenceChange, PresenceStep, UserStatus};
 use crate::session::SessionShared;
 
@@ -93,8 +94,7 @@ impl Presence {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

@@ -8,7 +8,7 @@
 //! | too many are remembered | all are forgotten |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use chat_proto::UserId;
@@ -16,6 +16,7 @@ use chat_proto::channel::Reception;
 use chat_proto::people::{ContactState, DirectFrom, Relation};
 
 use super::engine::Inner;
+use crate::lock::lock;
 use crate::ports::{Payload, PortError};
 
 /// How old what is remembered may be.
@@ -54,8 +55,7 @@ impl Receptions {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

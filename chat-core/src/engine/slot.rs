@@ -1,12 +1,13 @@
 //! One active channel on this node: the commands that wait for it, and its fold between two batches.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use chat_proto::channel::{Member, MemberChange};
 use chat_proto::{ChannelId, ChannelState, Limits, UserId};
 
 use super::submission::Submission;
+use crate::lock::lock;
 
 /// A channel's queue and fold. One batch is in flight at a time; everything queued meanwhile goes into the next.
 pub(super) struct Slot {
@@ -136,7 +137,6 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotInner> {
-        // Nothing in here panics half-way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }

@@ -2,8 +2,9 @@
 //! members whom it serves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::lock::lock;
 use chat_proto::{ChannelId, Seq, UserId};
 
 /// Local members by large channel, and large channels by local member.
@@ -111,7 +112,6 @@ impl Topics {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing in here panics half-way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }

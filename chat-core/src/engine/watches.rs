@@ -4,7 +4,7 @@
 //! told as it then is. So the last state always arrives, and a user who flaps costs each watcher one push an interval.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chat_proto::people::{Presence, Shown};
@@ -12,6 +12,7 @@ use chat_proto::wire::{Push, SharedPush};
 use chat_proto::{Timestamp, UserId};
 use tokio::sync::{Notify, watch};
 
+use crate::lock::lock;
 use crate::ports::{PresenceRev, UserPresence};
 use crate::session::SessionShared;
 
@@ -257,8 +258,7 @@ impl Watches {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

@@ -22,5 +22,3 @@ pub use directory::OpenDirectory;
 pub use presence_bus::MemoryPresenceBus;
 pub use router::{FEED_ENVELOPES_MAX, MemoryRouter};
 pub use store::{MemoryStore, SNAPSHOT_EVERY_ENTRIES};
-
-use store::lock;

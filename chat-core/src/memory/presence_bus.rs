@@ -8,7 +8,7 @@ use chat_proto::people::{Presence, Shown, Status};
 use chat_proto::{NodeId, Timestamp, UserId};
 use tokio::sync::mpsc;
 
-use super::lock;
+use crate::lock::lock;
 use crate::ports::{
     KeptStatus, PRESENCE_FEED_EVENTS_MAX, PortError, PortErrorKind, PresenceBus, PresenceChange,
     PresenceEvent, PresenceFeed, PresenceRev, PresenceStep, Retry, UserPresence,

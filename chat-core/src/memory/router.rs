@@ -9,7 +9,7 @@ use metrics::counter;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::lock;
+use crate::lock::lock;
 use crate::ports::{Envelope, PortError, Router, RouterFeed};
 
 /// Envelopes that wait for a node at the most; the newest is dropped then.

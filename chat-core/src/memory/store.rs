@@ -1,11 +1,12 @@
 //! All stores over one state in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chat_proto::Epoch;
 use uuid::Uuid;
 
 use super::state::State;
+use crate::lock::lock;
 use crate::ports::StoreCapabilities;
 
 /// A log's snapshot is renewed whenever the log has so many more entries, so that a load nearly always has something to
@@ -58,9 +59,4 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The guard, also after a panic elsewhere: every change here is complete or was refused before it began.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::lock::lock;
 use chat_proto::{ChannelId, ClientId};
 use tokio::time::Instant;
 
@@ -126,8 +127,7 @@ impl CommandOrder {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ChannelId, Vec<Failed>>> {
-        // Nothing panics while it holds the map half changed.
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failed)
     }
 }
 

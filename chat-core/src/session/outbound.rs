@@ -2,7 +2,7 @@
 //! fit is left out and the client told which heads to pull.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use chat_proto::wire::{
@@ -12,6 +12,7 @@ use chat_proto::{ChannelId, Head, Limits, Rejection, UserId};
 use futures_util::task::AtomicWaker;
 
 use super::session::{Close, Outgoing};
+use crate::lock::lock;
 
 /// What a queued answer counts, in bytes: those that are large are never queued, see [`super::Session`].
 const ANSWER_BYTES: usize = 192;
@@ -207,8 +208,7 @@ impl Outbound {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing in here panics half-way through a change, so a poisoned queue is a sound one.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use chat_proto::wire::SharedPush;
 use chat_proto::{DeviceId, Timestamp, UserId};
@@ -11,6 +11,7 @@ use chat_proto::{DeviceId, Timestamp, UserId};
 use super::order::{CommandOrder, Turn};
 use super::outbound::Outbound;
 use super::session::Close;
+use crate::lock::lock;
 
 /// Locks over the map: enough that deliveries on few cores seldom meet.
 const SHARDS: usize = 64;
@@ -201,9 +202,4 @@ impl Registry {
 #[derive(Debug)]
 pub(crate) struct Inserted {
     pub(crate) replaced: Option<Arc<SessionShared>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one of these half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
