@@ -62,7 +62,8 @@ impl Entry {
 }
 
 impl EntryKind {
-    /// The kind with this name and these fields; unknown names are kept.
+    /// The kind with this name and these fields; unknown names are kept, with what they call a key or a body among their
+    /// fields.
     ///
     /// # Errors
     /// When a known kind lacks a field or has one of another type.
@@ -70,7 +71,7 @@ impl EntryKind {
         kind: String,
         client_id: Option<ClientId>,
         body: Option<Body>,
-        mut fields: Map<String, Value>,
+        fields: Map<String, Value>,
     ) -> Result<Self, serde_json::Error> {
         match kind.as_str() {
             "message" => {
@@ -89,15 +90,7 @@ impl EntryKind {
             "created" => read(fields).map(Self::Created),
             "members" => read(fields).map(Self::Members),
             "meta" => read(fields).map(Self::Meta),
-            _ => {
-                if let Some(client_id) = client_id {
-                    fields.insert("client_id".into(), Value::String(client_id.to_string()));
-                }
-                if let Some(body) = body {
-                    fields.insert("body".into(), serde_json::to_value(body)?);
-                }
-                Ok(Self::Unknown { kind, fields })
-            }
+            _ => Ok(Self::Unknown { kind, fields }),
         }
     }
 
