@@ -207,9 +207,9 @@ impl Engine {
     }
 
     pub(super) async fn run_wish(&self, caller: &Caller, wish: Wish) -> Result<Answer, Rejection> {
-        let action = wish.action.clone();
+        let target = wish.action.target();
         let receipt = self.wish(caller, wish).await?;
-        Ok(answer_to(&action, receipt))
+        Ok(answer_to(target, receipt))
     }
 
     /// Queues a client's command; its reply says what became of it. Anything else comes back, to be answered by

@@ -72,12 +72,15 @@ impl Inner {
         before: &ChannelState,
         records: &[PlannedRecord],
     ) -> Result<(), Rejection> {
+        if self.appends_set_bodies() {
+            return Ok(());
+        }
         let entries = records.iter().map(|of| &of.append.record.entry);
         let sets: Vec<SetBody> = entries
             .filter_map(Entry::sets_body)
             .map(|set| set_body(before.id(), set))
             .collect();
-        if self.appends_set_bodies() || sets.is_empty() {
+        if sets.is_empty() {
             return Ok(());
         }
         let messages = &self.parts.messages;

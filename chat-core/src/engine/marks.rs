@@ -106,7 +106,6 @@ impl Engine {
         if to == Head::EMPTY {
             return Ok(());
         }
-        let news = self.inner.news(&row, caller, kind, private, origin).await?;
         let rise = MarkRise {
             channel: mark.channel,
             user: caller.user.clone(),
@@ -115,6 +114,7 @@ impl Engine {
             at: self.now(),
             private,
         };
+        let news = self.inner.news(&row, &rise, origin).await?;
         let (waiter, answer) = oneshot::channel();
         self.take_rise(rise, news, waiter)?;
         answer
@@ -280,22 +280,22 @@ impl Inner {
     async fn news(
         &self,
         row: &InboxRow,
-        caller: &Caller,
-        kind: MarkKind,
-        private: bool,
+        rise: &MarkRise,
         origin: Option<u64>,
     ) -> Result<News, PortError> {
-        let former = if private {
+        // Others are never shown more than the member has read: what rises beyond that is news to them as well.
+        let is_ahead = rise.kind == MarkKind::Read && rise.to > row.read;
+        let former = if rise.private || is_ahead {
             row.read
         } else {
-            let user = std::slice::from_ref(&caller.user);
+            let user = std::slice::from_ref(&rise.user);
             let shown = self.parts.inbox.marks(row.channel, user).await?;
             let shown = shown
                 .into_iter()
                 .next()
                 .map(|(_, mark)| mark)
                 .unwrap_or_default();
-            match kind {
+            match rise.kind {
                 MarkKind::Read => shown.read,
                 MarkKind::Delivered => shown.delivered,
             }
@@ -303,7 +303,7 @@ impl Inner {
         let is_small = row.member_count <= self.parts.settings.live_receipts_members_max;
         Ok(News {
             former,
-            concerns_others: is_small && !private,
+            concerns_others: is_small && !rise.private,
             origin,
         })
     }

@@ -253,14 +253,11 @@ impl Batch<'_> {
                     };
                     self.inner.tell_head(before, head).await;
                 }
-                match self
+                let finished = self
                     .inner
                     .finish_body(self.slot.channel, &submission.command, found)
-                    .await
-                {
-                    Ok(()) => first_result(self.slot.channel, &submission, found),
-                    Err(rejection) => Err(rejection),
-                }
+                    .await;
+                finished.and_then(|()| first_result(self.slot.channel, &submission, found))
             }
             Outcome::AlreadySo => Ok(Receipt {
                 channel: self.slot.channel,

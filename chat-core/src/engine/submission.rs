@@ -111,7 +111,7 @@ impl Reply {
     }
 
     fn send(&mut self, action: &Action, result: Result<Receipt, Rejection>) {
-        self.settle(result, |receipt| answer_to(action, receipt));
+        self.settle(result, |receipt| answer_to(action.target(), receipt));
     }
 
     fn settle(

@@ -89,16 +89,14 @@ impl Wish {
     }
 }
 
-/// A receipt as whoever sent the command hears it.
-pub(super) fn answer_to(action: &Action, receipt: Receipt) -> Answer {
-    match action {
-        Action::Edit(_) | Action::Delete(_) | Action::React(_) | Action::Pin(_) => {
-            Answer::Change(ChangeAnswer {
-                seq: receipt.seq,
-                duplicate: receipt.duplicate,
-            })
-        }
-        _ => Answer::Send(SendAnswer {
+/// A receipt as whoever sent the command hears it, given the message that the command does something to.
+pub(super) fn answer_to(target: Option<Seq>, receipt: Receipt) -> Answer {
+    match target {
+        Some(_) => Answer::Change(ChangeAnswer {
+            seq: receipt.seq,
+            duplicate: receipt.duplicate,
+        }),
+        None => Answer::Send(SendAnswer {
             channel: receipt.channel,
             seq: receipt.seq,
             n: receipt.n,

@@ -58,11 +58,11 @@ impl MessageStore for MemoryStore {
             state.note_standings(append.channel, &record.entry, &changes);
             let log = state.logs.entry(append.channel);
             let log = log.or_insert_with(|| Log::empty(append.channel));
-            let entry = record.entry.clone();
+            let sets_body =
+                self.capabilities.append_sets_bodies && record.entry.sets_body().is_some();
+            let setting = sets_body.then(|| record.entry.clone());
             log.push(record, &changes);
-            if self.capabilities.append_sets_bodies
-                && let Some(set) = entry.sets_body()
-            {
+            if let Some(set) = setting.as_ref().and_then(Entry::sets_body) {
                 log.set_body(set);
             }
         }
