@@ -21,7 +21,7 @@ impl InboxStore for SqliteStore {
         let mut binds = Binds::default();
         binds
             .add(query.user.as_str())
-            .add(bound(query.since.map_or(1, |since| since.0.max(1))))
+            .add(bound(query.since.map_or(0, |since| since.0)))
             .add(behind.map(|behind| bound(behind.activity.0)))
             .add(behind.map(|behind| behind.channel.as_bytes().as_slice()))
             .add(bound(limit as u64 + 1));

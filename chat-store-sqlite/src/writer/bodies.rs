@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chat_core::ports::BodyNote;
 use chat_proto::{ChannelId, Seq};
-use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
 
 use super::plan::Heads;
 use super::prepare::PreparedSet;
 use super::rows::BodyRow;
+use super::statement::{damaged, run};
 use super::targets::{SetRow, TargetKey};
 use crate::decode::{Fields, bound};
 use crate::sql::rows::{Binds, Row};
@@ -42,10 +42,11 @@ impl BodyWrite {
                 let targets = serde_json::to_string(&note.targets);
                 let mut binds = of_note(note.channel, note.after);
                 binds.add(targets.expect("numbers are JSON"));
-                run(db, bodies::INSERT_NOTE, binds).await
+                run(db, bodies::INSERT_NOTE, binds).await.map(drop)
             }
             Self::DropNote(channel, after) => {
-                run(db, bodies::DELETE_NOTE, of_note(*channel, *after)).await
+                let note = of_note(*channel, *after);
+                run(db, bodies::DELETE_NOTE, note).await.map(drop)
             }
         }
     }
@@ -158,23 +159,11 @@ fn value<'r, T>(fields: &Fields<'r>, column: &str) -> Result<T, sqlx::Error>
 where
     T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
-    fields
-        .value(column)
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    fields.value(column).map_err(damaged)
 }
 
 fn of_note(channel: ChannelId, after: Seq) -> Binds {
     let mut binds = Binds::default();
     binds.add(channel.as_bytes().as_slice()).add(bound(after.0));
     binds
-}
-
-async fn run(
-    db: &mut SqliteConnection,
-    sql: &'static str,
-    binds: Binds,
-) -> Result<(), sqlx::Error> {
-    db.execute(sqlx::query_with(sql, binds.finish()))
-        .await
-        .map(drop)
 }

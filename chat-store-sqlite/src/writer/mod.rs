@@ -17,6 +17,7 @@ mod plan;
 mod prepare;
 mod queue;
 mod rows;
+mod statement;
 mod targets;
 mod task;
 

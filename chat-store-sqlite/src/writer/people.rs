@@ -11,6 +11,7 @@ use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
 
 use super::personal;
+use super::statement::{damaged, run};
 use crate::decode::{Fields, bound};
 use crate::sql::rows::Binds;
 use crate::sql::{accounts, users};
@@ -120,6 +121,10 @@ async fn see(db: &mut SqliteConnection, seen: &DeviceSeen) -> Result<WrittenEntr
     let mut binds = of_device(user, *device);
     binds.add(client.as_str()).add(bound(at.0));
     run(db, users::DEVICE_SEEN, binds).await?;
+    if known.is_some() {
+        // When it was last seen is all that changed, which is not told.
+        return Ok(WrittenEntries::new());
+    }
     tell_of_device(db, user, *device, known, *at).await
 }
 
@@ -236,18 +241,4 @@ fn of_device(user: &UserId, device: DeviceId) -> Binds {
     let mut binds = Binds::default();
     binds.add(user.as_str()).add(device.as_bytes().as_slice());
     binds
-}
-
-pub(super) async fn run(
-    db: &mut SqliteConnection,
-    sql: &'static str,
-    binds: Binds,
-) -> Result<bool, sqlx::Error> {
-    let done = db.execute(sqlx::query_with(sql, binds.finish())).await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// What is stored is not what was written.
-pub(super) fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
-    sqlx::Error::Decode(error.into())
 }

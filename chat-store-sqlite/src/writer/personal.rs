@@ -6,7 +6,8 @@ use chat_proto::{Seq, Timestamp, UserId};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Executor, Row};
 
-use super::people::{damaged, run, see_user};
+use super::people::see_user;
+use super::statement::{damaged, run};
 use crate::decode::{Fields, bound, name_of};
 use crate::message_store::{json_of_channels, json_of_users};
 use crate::sql::rows::Binds;
