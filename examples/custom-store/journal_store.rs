@@ -20,10 +20,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chat_core::memory::MemoryStore;
 use chat_core::ports::{
-    Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery, FoundKey, InboxPage,
-    InboxQuery, InboxRow, InboxStore, KeyQuery, LeftChannel, Loaded, Mark, MarkKind, MarkRise,
-    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, PageLimit,
-    PortError, PortErrorKind, Retry, SetBody, StoreCapabilities, Targets, TargetsQuery,
+    Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery, FoundKey,
+    InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, KeyQuery, LeftChannel, Loaded,
+    Mark, MarkKind, MarkRise, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
+    MessagesQuery, PageLimit, PortError, PortErrorKind, Retry, SetBody, StoreCapabilities, Targets,
+    TargetsQuery,
 };
 use chat_core::proto::channel::{CommandKey, ContentHash, evolve, member_changes};
 use chat_core::proto::{
@@ -523,6 +524,13 @@ impl MessageStore for JournalStore {
 
 #[async_trait]
 impl InboxStore for JournalStore {
+    fn capabilities(&self) -> InboxCapabilities {
+        InboxCapabilities {
+            derives_rows: true,
+            is_shared: false,
+        }
+    }
+
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         self.memory.list(query).await
     }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chat_proto::people::{ContactState, Prefs, Relation};
-use chat_proto::{ChannelId, DeviceId, Epoch, Head, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, DeviceId, Epoch, Head, NodeId, Seq, Timestamp, UserId};
 
 use super::{Decorated, Layer};
 use crate::ports::{
     Account, Accounts, Append, AppendOutcome, BodyNote, Device, DeviceSeen, EntriesPage,
-    EntriesQuery, FoundKey, InboxPage, InboxQuery, InboxRow, InboxStore, KeptStatus, KeyQuery,
-    LeftChannel, Loaded, Mark, MarkRise, MembersPage, MembersQuery, Memberships, MessageStore,
-    MessagesPage, MessagesQuery, NewAccount, NewPassword, NewToken, PeoplePage, PeopleQuery,
-    PortError, PrefsWrite, Profile, ProfileWrite, RelationWrite, SetBody, StoreCapabilities,
-    Targets, TargetsQuery, TokenHash, TokenOwner, UserEntriesPage, UserEntriesQuery, UserStatus,
-    UserStore, WrittenEntries,
+    EntriesQuery, FanOutMark, FoundKey, InboxCapabilities, InboxPage, InboxQuery, InboxRow,
+    InboxStore, InboxUpdate, KeptStatus, KeyQuery, LeftChannel, Loaded, Mark, MarkRise,
+    MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage, MessagesQuery, NewAccount,
+    NewPassword, NewToken, PeoplePage, PeopleQuery, PortError, PrefsWrite, Profile, ProfileWrite,
+    RelationWrite, SetBody, StoreCapabilities, Targets, TargetsQuery, TokenHash, TokenOwner,
+    UserEntriesPage, UserEntriesQuery, UserStatus, UserStore, WrittenEntries,
 };
 
 #[async_trait]
@@ -128,6 +128,57 @@ impl<L: Layer> MessageStore for Decorated<dyn MessageStore, L> {
 
 #[async_trait]
 impl<L: Layer> InboxStore for Decorated<dyn InboxStore, L> {
+    fn capabilities(&self) -> InboxCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn fan_out(&self, update: InboxUpdate) -> Result<(), PortError> {
+        self.layer
+            .write("inbox.fan_out", self.inner.fan_out(update))
+            .await
+    }
+
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        self.layer
+            .write(
+                "inbox.keep_fan_out_marks",
+                self.inner.keep_fan_out_marks(marks),
+            )
+            .await
+    }
+
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        self.layer
+            .write(
+                "inbox.drop_fan_out_marks",
+                self.inner.drop_fan_out_marks(owner, channels),
+            )
+            .await
+    }
+
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        self.layer
+            .write("inbox.renew_lease", self.inner.renew_lease(owner, until))
+            .await
+    }
+
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        self.layer
+            .read(
+                "inbox.orphaned_fan_out_marks",
+                self.inner.orphaned_fan_out_marks(now, limit),
+            )
+            .await
+    }
+
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         self.layer.read("inbox.list", self.inner.list(query)).await
     }

@@ -9,12 +9,19 @@ use super::MemoryStore;
 use super::log::Log;
 use super::state::{Standing, State};
 use crate::ports::{
-    InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise,
-    PortError,
+    InboxCapabilities, InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel,
+    Mark, MarkRise, PortError,
 };
 
 #[async_trait]
 impl InboxStore for MemoryStore {
+    fn capabilities(&self) -> InboxCapabilities {
+        InboxCapabilities {
+            derives_rows: true,
+            is_shared: false,
+        }
+    }
+
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         let state = self.state();
         let channels = state.channels_of_member(&query.user);

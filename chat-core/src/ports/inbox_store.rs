@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use chat_proto::channel::{Member, Meta};
-use chat_proto::{ChannelId, Entry, Head, Timestamp, UserId};
+use chat_proto::{ChannelId, Entry, Head, NodeId, Timestamp, UserId};
 
-use super::PortError;
+use super::{FanOutMark, InboxCapabilities, InboxUpdate, PortError};
 
 /// One of a user's channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,8 +131,61 @@ pub struct Mark {
 ///   (`a_private_rise_is_not_shown`), until a rise that is not private goes higher than what is shown; an own message does
 ///   not (`a_public_rise_shows_again`). Delivered marks are never raised privately.
 /// - A raised mark MUST count as activity of that user's row only (`a_mark_is_activity_of_its_owner`).
+///
+/// Where rows are not derived from the logs, all of the above MUST hold once `fan_out` was told of what was appended, and:
+/// - Updates MUST lead to the same rows in whatever order they come, and however often (`updates_converge_in_any_order`).
+///   No body that an update has replaced or erased may be in any read (`a_replaced_copy_is_in_no_read`).
+/// - Once a channel is large, its rows MUST show what the log holds when they are asked for
+///   (`rows_of_large_channels_are_read_on_request`).
+///
+/// In stores that are shared:
+/// - A fan-out mark MUST be found from when it is acknowledged until it is dropped, once the lease of its owner has ended, and
+///   not before (`fan_out_marks_outlive_their_owner`). Of two of one owner and channel the lower `after` holds.
 #[async_trait]
 pub trait InboxStore: Send + Sync + 'static {
+    /// What the store does by itself; never changes.
+    fn capabilities(&self) -> InboxCapabilities;
+
+    /// Brings rows, own marks and mentions up to what was appended; answers when durable. Never called where rows are derived.
+    /// Left as it is by stores that derive their rows.
+    async fn fan_out(&self, update: InboxUpdate) -> Result<(), PortError> {
+        let _ = update;
+        Err(PortError::misuse("inbox.fan_out"))
+    }
+
+    /// Keeps notes of channels of which nobody may have heard. Left as it is, like the three below, by stores that are not
+    /// shared: none of them is called there.
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        let _ = marks;
+        Err(PortError::misuse("inbox.keep_fan_out_marks"))
+    }
+
+    /// Forgets the owner's notes of these channels.
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        let _ = (owner, channels);
+        Err(PortError::misuse("inbox.drop_fan_out_marks"))
+    }
+
+    /// The owner lives at least until then, by the clock of whoever calls.
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        let _ = (owner, until);
+        Err(PortError::misuse("inbox.renew_lease"))
+    }
+
+    /// Marks of owners whose lease ended before `now`, or who never had one, `limit` at the most.
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        let _ = (now, limit);
+        Err(PortError::misuse("inbox.orphaned_fan_out_marks"))
+    }
+
     /// A page of the user's channels.
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError>;
 

@@ -9,6 +9,7 @@ mod directory;
 mod error;
 mod id_generator;
 mod inbox_store;
+mod inbox_update;
 mod message_store;
 mod presence_bus;
 mod router;
@@ -25,6 +26,7 @@ pub use inbox_store::{
     InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkKind,
     MarkRise,
 };
+pub use inbox_update::{FanOutMark, InboxCapabilities, InboxStanding, InboxUpdate, RowUpdate};
 pub use message_store::{
     AnnotatedMessage, Append, AppendOutcome, AppendRecord, BodyNote, EntriesPage, EntriesQuery,
     FoundKey, KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise, PortError,
+    FanOutMark, InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, InboxUpdate,
+    LeftChannel, Mark, MarkRise, PortError,
 };
-use chat_core::proto::{ChannelId, Timestamp, UserId};
+use chat_core::proto::{ChannelId, NodeId, Timestamp, UserId};
 
 /// What a [`TwistedInbox`] does otherwise than its store; what is not overridden it does alike.
 #[async_trait]
@@ -40,6 +41,11 @@ pub trait InboxTwist: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<LeftChannel>, PortError> {
         inner.left(user, since, limit).await
+    }
+
+    /// Instead of [`InboxStore::fan_out`].
+    async fn fan_out(&self, inner: &dyn InboxStore, update: InboxUpdate) -> Result<(), PortError> {
+        inner.fan_out(update).await
     }
 
     /// Instead of [`InboxStore::raise`].
@@ -81,6 +87,38 @@ impl<T: InboxTwist> TwistedInbox<T> {
 
 #[async_trait]
 impl<T: InboxTwist> InboxStore for TwistedInbox<T> {
+    fn capabilities(&self) -> InboxCapabilities {
+        self.inner.capabilities()
+    }
+
+    async fn fan_out(&self, update: InboxUpdate) -> Result<(), PortError> {
+        self.twist.fan_out(&*self.inner, update).await
+    }
+
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        self.inner.keep_fan_out_marks(marks).await
+    }
+
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        self.inner.drop_fan_out_marks(owner, channels).await
+    }
+
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        self.inner.renew_lease(owner, until).await
+    }
+
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        self.inner.orphaned_fan_out_marks(now, limit).await
+    }
+
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         let user = query.user.clone();
         let page = self.inner.list(self.twist.query(query)).await?;
