@@ -40,6 +40,7 @@ pub mod broken;
 pub mod case;
 pub mod engine;
 mod factory;
+mod fanned_out;
 pub mod history;
 pub mod hostile;
 pub mod id_generator;
@@ -57,6 +58,7 @@ pub mod strategies;
 pub mod user_store;
 
 pub use factory::{Guard, Opened, StoreFactory, Stores};
+pub use fanned_out::FannedOut;
 pub use log_writer::{LogWriter, Settled};
 pub use memory_stores::MemoryStores;
 pub use skip::{REQUIRE_VARIABLE, Skip};

@@ -17,12 +17,14 @@ use tokio_util::task::TaskTracker;
 use super::beats::Beats;
 use super::builder::EngineBuilder;
 use super::channels::Channels;
+use super::copies::Copies;
 use super::marks::Marks;
 use super::presence::Presence;
 use super::receptions::Receptions;
 use super::settings::EngineSettings;
 use super::topics::Topics;
 use super::watches::Watches;
+use crate::inboxes::Copier;
 use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
     PresenceBus, Router, UserStore,
@@ -64,6 +66,7 @@ pub(super) struct Inner {
     pub(super) presence: Presence,
     pub(super) watches: Watches,
     pub(super) receptions: Receptions,
+    pub(super) copies: Copies,
     /// Every task of the engine; joined by `shutdown`.
     pub(super) tasks: TaskTracker,
     /// Ends the tasks that have no end of their own.
@@ -86,6 +89,7 @@ impl Engine {
         let silence_max = parts.settings.silence_max;
         let cached_channels_max = parts.settings.cached_channels_max;
         let presence_interval = parts.settings.presence_interval;
+        let copies = copies_of(&parts);
         let inner = Arc::new(Inner {
             parts,
             channels: Channels::new(cached_channels_max),
@@ -96,6 +100,7 @@ impl Engine {
             presence: Presence::new(),
             watches: Watches::new(presence_interval),
             receptions: Receptions::default(),
+            copies,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             joined: watch::Sender::new(false),
@@ -110,6 +115,7 @@ impl Engine {
         engine.spawn_watches();
         engine.spawn_hub();
         engine.spawn_bodies();
+        engine.spawn_copies();
         engine
     }
 
@@ -218,6 +224,7 @@ impl Engine {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.leave_copies().await;
         self.flush_presence().await;
         if let Err(error) = self.inner.parts.router.leave(self.node()).await {
             tracing::warn!(%error, "could not leave the router; its lease will end");
@@ -235,6 +242,20 @@ impl Inner {
         u64::try_from(self.started.elapsed().as_millis())
             .expect("an engine lives less than 500 million years")
     }
+}
+
+/// What the inbox store leaves to the engine.
+fn copies_of(parts: &Parts) -> Copies {
+    let capabilities = parts.inbox.capabilities();
+    let copier = (!capabilities.derives_rows).then(|| {
+        let (messages, inbox) = (Arc::clone(&parts.messages), Arc::clone(&parts.inbox));
+        Copier::new(messages, inbox, parts.limits.preview_bytes_max)
+    });
+    // The name alone may come again, with the next process.
+    let owner = capabilities
+        .is_shared
+        .then(|| NodeId::new(format!("{}.{:016x}", parts.node, parts.node_epoch)));
+    Copies::new(copier, owner)
 }
 
 impl fmt::Debug for Engine {
