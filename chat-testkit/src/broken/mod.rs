@@ -4,6 +4,7 @@
 
 mod appends;
 mod bodies;
+mod copied;
 mod inbox;
 mod messages;
 mod people;
@@ -25,6 +26,7 @@ pub use bodies::{
     ForgetsThatItIsWithheld, HeadAfterAnnotations, LastSetWins, ListsWhatIsWithheld, NotesInMemory,
     NotesWhatWasSent, RowsByTheLetter, TargetsWithoutPins,
 };
+pub use copied::{CopiesOnce, KeepsLargeRows, LastToldWins, TakesMarksOfTheLiving};
 pub use inbox::{InboxTwist, TwistedInbox};
 pub use messages::{MessagesTwist, TwistedMessages};
 pub use people::{
