@@ -114,7 +114,7 @@ impl Appended<'_> {
         let visible = |entry: &&Entry| entry.seq >= visible_from && !entry.is_withheld_from(user);
         let mut copies: BTreeMap<Seq, &Entry> = BTreeMap::new();
         let messages = || self.entries.iter().filter(|entry| entry.kind.is_message());
-        let newest = messages().filter(visible).last();
+        let newest = messages().rfind(visible);
         let before = self.before.filter(|_| begins || newest.is_none());
         for entry in newest.into_iter().chain(before.filter(visible)) {
             copies.insert(entry.seq, self.as_it_is(entry));
