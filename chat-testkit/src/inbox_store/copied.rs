@@ -36,8 +36,8 @@ pub async fn updates_converge_in_any_order(opened: Opened) {
         updates.rotate_left(half);
     };
     let again = |updates: &mut Vec<InboxUpdate>| updates.extend(updates.clone());
-    let orders: [&(dyn Fn(&mut Vec<InboxUpdate>) + Send + Sync); 5] =
-        [&as_told, &backwards, &twice, &late, &again];
+    type Order<'a> = &'a (dyn Fn(&mut Vec<InboxUpdate>) + Send + Sync);
+    let orders: [Order<'_>; 5] = [&as_told, &backwards, &twice, &late, &again];
     for order in orders {
         let life = Life::live().await;
         let mut updates = life.updates.clone();
