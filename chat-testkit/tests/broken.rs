@@ -79,6 +79,7 @@ caught! {
     copies_once
     keeps_large_rows
     takes_marks_of_the_living
+    epoch_of_users_drawn_anew
     nameless_at_first_sight
     devices_anew_at_every_sight
     devices_by_id

@@ -27,7 +27,7 @@ use super::watches::Watches;
 use crate::inboxes::Copier;
 use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
-    PresenceBus, Router, UserStore,
+    PortError, PresenceBus, Router, UserStore,
 };
 use crate::session::Registry;
 
@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) messages: Arc<dyn MessageStore>,
     pub(super) inbox: Arc<dyn InboxStore>,
     pub(super) users: Arc<dyn UserStore>,
+    /// Whether they are kept beyond the life of the process.
+    pub(super) keeps_users: bool,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) authorizer: Option<Arc<dyn Authorizer>>,
     pub(super) directory: Arc<dyn Directory>,
@@ -142,7 +144,7 @@ impl Engine {
         let epoch = self
             .inner
             .epoch
-            .get_or_try_init(|| self.inner.parts.messages.epoch())
+            .get_or_try_init(|| self.inner.parts.epoch())
             .await?;
         Ok(*epoch)
     }
@@ -234,6 +236,19 @@ impl Engine {
     /// Milliseconds of the engine's life, by the runtime's clock.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         self.inner.elapsed_ms()
+    }
+}
+
+impl Parts {
+    /// That of the logs, joined with that of the users' logs where those live apart: when either begins anew, so do the
+    /// cursors of clients.
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        let messages = self.messages.epoch().await?;
+        if !self.keeps_users {
+            return Ok(messages);
+        }
+        let users = self.users.epoch().await?;
+        Ok(messages.joined_with(users))
     }
 }
 

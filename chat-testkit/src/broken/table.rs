@@ -315,6 +315,12 @@ pub const BROKEN: &[Broken] = &[
         wrap: copied::<copies::TakesMarksOfTheLiving>,
     },
     Broken {
+        name: "epoch_of_users_drawn_anew",
+        caught_by: "the_epoch_of_users_outlives_reopen",
+        law: "the epoch outlives",
+        wrap: users::<views::EpochDrawnAnew>,
+    },
+    Broken {
         name: "nameless_at_first_sight",
         caught_by: "first_sight_makes_a_user",
         law: "the first sight makes the user known",
