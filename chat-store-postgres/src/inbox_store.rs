@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise, PortError,
+    InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise,
+    PortError,
 };
 use chat_proto::{ChannelId, Timestamp, UserId};
 
@@ -14,6 +15,13 @@ use crate::store::PostgresStore;
 
 #[async_trait]
 impl InboxStore for PostgresStore {
+    fn capabilities(&self) -> InboxCapabilities {
+        InboxCapabilities {
+            derives_rows: true,
+            is_shared: false,
+        }
+    }
+
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         const OP: &str = "inbox.list";
         let limit = query.limit.max(1);

@@ -21,8 +21,6 @@ pub(super) enum Adapter {
     Sqlite(sqlite::SqliteStore),
     #[cfg(feature = "postgres")]
     Postgres(postgres::PostgresStore),
-    #[cfg(feature = "cassandra")]
-    Cassandra(cassandra::CassandraStore),
 }
 
 /// One opened store that holds users and accounts.
@@ -46,9 +44,14 @@ impl Adapter {
             }
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
-                let config = network.whole().parse().map_err(failed(url))?;
-                let opened = cassandra::CassandraStore::open_with(config).await;
-                opened.map(Self::Cassandra).map_err(failed(url))
+                let config: cassandra::Config = network.whole().parse().map_err(failed(url))?;
+                cassandra::CassandraStore::open_with(config)
+                    .await
+                    .map_err(failed(url))?;
+                Err(StoresError::Unusable {
+                    store: url.to_string(),
+                    why: "keeps messages, but no inboxes: no server can be built on it".to_owned(),
+                })
             }
             #[cfg(not(all(feature = "postgres", feature = "cassandra")))]
             left_out => Err(StoresError::left_out(left_out)),
@@ -65,7 +68,7 @@ impl Adapter {
             }
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
-                let config = network.whole().parse().map_err(failed(url))?;
+                let config: cassandra::Config = network.whole().parse().map_err(failed(url))?;
                 let applied = cassandra::apply_schema(&config).await;
                 applied.map(drop).map_err(failed(url))
             }
@@ -84,12 +87,15 @@ impl Adapter {
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(network) => {
                 let config = postgres::Config::new(network.whole());
-                let drawn = postgres::draw_new_epoch(&config).await;
+                let store = postgres::PostgresStore::open_with(config).await;
+                let store = store.map_err(failed(url))?;
+                let drawn = store.draw_new_epoch().await;
+                store.close().await.map_err(failed(url))?;
                 drawn.map_err(failed(url))
             }
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
-                let config = network.whole().parse().map_err(failed(url))?;
+                let config: cassandra::Config = network.whole().parse().map_err(failed(url))?;
                 cassandra::draw_new_epoch(&config)
                     .await
                     .map_err(failed(url))
@@ -106,8 +112,6 @@ impl Adapter {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new(store.clone()),
-            #[cfg(feature = "cassandra")]
-            Self::Cassandra(store) => Arc::new(store.clone()),
         }
     }
 
@@ -116,8 +120,6 @@ impl Adapter {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new(store.clone()),
-            #[cfg(feature = "cassandra")]
-            Self::Cassandra(store) => Arc::new(store.clone()),
         }
     }
 
@@ -127,8 +129,6 @@ impl Adapter {
             Self::Sqlite(store) => Some(People::Sqlite(store.clone())),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Some(People::Postgres(store.clone())),
-            #[cfg(feature = "cassandra")]
-            Self::Cassandra(_) => None,
         }
     }
 
@@ -146,12 +146,6 @@ impl Adapter {
                 postgres::Health::Refusing { why } => Some(why),
                 other => Some(format!("the store is not writable: {other:?}")),
             },
-            #[cfg(feature = "cassandra")]
-            Self::Cassandra(store) => match store.health() {
-                cassandra::Health::Writable => None,
-                cassandra::Health::Refusing { why } => Some(why),
-                other => Some(format!("the store is not writable: {other:?}")),
-            },
         }
     }
 
@@ -160,8 +154,6 @@ impl Adapter {
             Self::Sqlite(store) => store.close().await,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => store.close().await,
-            #[cfg(feature = "cassandra")]
-            Self::Cassandra(store) => store.close().await,
         }
     }
 }
