@@ -57,6 +57,9 @@ impl MessagesTwist for NumberGivenOutBeforeCommit {
 #[derive(Default)]
 pub struct ResolvesByReading;
 
+const READ_TRIES_MAX: usize = 100;
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 #[async_trait]
 impl MessagesTwist for ResolvesByReading {
     async fn append(
@@ -79,8 +82,14 @@ impl MessagesTwist for ResolvesByReading {
             after,
             limit: WHOLE_PAGE,
         };
-        let Ok(page) = inner.entries(query).await else {
-            return Err(error);
+        let mut tries = 0;
+        let page = loop {
+            match inner.entries(query.clone()).await {
+                Ok(page) => break page,
+                Err(_) if tries < READ_TRIES_MAX => tokio::time::sleep(READ_AGAIN_AFTER).await,
+                Err(_) => return Err(error),
+            }
+            tries += 1;
         };
         let there = page.entries.iter().zip(&names);
         let durable = there
