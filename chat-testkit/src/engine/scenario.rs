@@ -159,6 +159,11 @@ impl Scenario {
             })
     }
 
+    /// The same on the runtime of whoever calls.
+    pub async fn run_on_this_runtime(self, seed: u64, ports: Ports) -> Verdict {
+        Box::pin(self.run_over(seed, ports)).await
+    }
+
     async fn run_over(self, seed: u64, ports: Ports) -> Verdict {
         let run = Run {
             scenario: self,
