@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod bodies;
+pub(crate) mod fan_out;
 pub(crate) mod inbox;
 pub(crate) mod messages;
 pub(crate) mod meta;

@@ -323,9 +323,18 @@ fn answer(request: Request, outcome: Outcome) {
     // A caller who is gone does not want to know.
     match (request.work, outcome) {
         (Work::Append(_, reply), Outcome::Append(outcome)) => drop(reply.send(outcome)),
-        (Work::Raise(_, reply) | Work::Body(_, reply), Outcome::Done) => drop(reply.send(Ok(()))),
+        (Work::Raise(_, reply) | Work::Body(_, reply) | Work::FanOut(_, reply), Outcome::Done) => {
+            drop(reply.send(Ok(())))
+        }
         (Work::Person(_, reply), Outcome::Person(done)) => drop(reply.send(Ok(done))),
-        (Work::Append(..) | Work::Raise(..) | Work::Body(..) | Work::Person(..), _) => {
+        (
+            Work::Append(..)
+            | Work::Raise(..)
+            | Work::Body(..)
+            | Work::FanOut(..)
+            | Work::Person(..),
+            _,
+        ) => {
             unreachable!("outcomes are made from the requests, in their order")
         }
     }
