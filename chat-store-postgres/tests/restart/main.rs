@@ -207,7 +207,7 @@ async fn while_the_server_is_away_every_call_is_told_so_soon() {
     let Health::Refusing { why } = store.health() else {
         panic!("the store takes no writes");
     };
-    assert!(why.contains("does not answer"), "{why}");
+    assert!(why.contains("cannot be reached"), "{why}");
     // Everything that waits has an answer: a thousand more are as quick.
     let many = (0..1_000).map(|_| store.append(append.clone()));
     let started = Instant::now();
@@ -252,6 +252,48 @@ async fn soon<T>(call: impl Future<Output = Result<T, PortError>>) -> Result<T, 
 fn texts(writer: &LogWriter) -> Vec<Entry> {
     let entries = writer.entries().into_iter();
     entries.filter(|entry| entry.seq > Seq(1)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_holds_nobody_and_what_is_in_doubt_is_settled_later() {
+    let Some(server) = server(&[]) else { return };
+    let store = open(&server).await;
+    let ann = fresh_user("ann");
+    let logs: Arc<dyn MessageStore> = Arc::new(store.clone());
+    let mut writer = LogWriter::group(&logs, &ann, &[]).await;
+    let heads = store.heads(&[writer.channel()]).await;
+    assert_eq!(heads.ok(), Some(vec![writer.head()]));
+    let command = writer.text(&ann, "into silence");
+    let append = writer.prepare(&[command]);
+    server.signal("STOP");
+    let (mut slowest, mut in_doubt) = (Duration::ZERO, false);
+    for _ in 0..3 {
+        let started = Instant::now();
+        let asked = [writer.channel()];
+        let (written, read) = tokio::join!(store.append(append.clone()), store.heads(&asked));
+        slowest = slowest.max(started.elapsed());
+        let error = written.expect_err("nobody answers");
+        in_doubt |= error.retry() == Retry::Unknown;
+        assert!(read.is_err());
+    }
+    server.signal("CONT");
+    assert!(slowest < CALL_TIME_MAX, "a call took {slowest:?}");
+    let started = Instant::now();
+    loop {
+        match store.append(append.clone()).await {
+            Ok(AppendOutcome::Appended { .. }) => break,
+            Ok(AppendOutcome::KeyExists { .. }) if in_doubt => break,
+            Ok(other) => panic!("it was refused before: {other:?}"),
+            Err(error) => {
+                in_doubt |= error.retry() == Retry::Unknown;
+                assert!(started.elapsed() < PATIENCE, "the store comes back");
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    writer.accept(&append);
+    let heads = store.heads(&[writer.channel()]).await;
+    assert_eq!(heads.ok(), Some(vec![writer.head()]));
 }
 
 #[tokio::test]

@@ -92,14 +92,28 @@ impl Server {
     pub(crate) fn crash(&self, how: Crash) {
         match how {
             Crash::Immediate => assert!(self.run("pg_ctl", &["-m", "immediate", "-w", "stop"])),
-            Crash::Kill => {
-                let file = self.data().join("postmaster.pid");
-                let file = std::fs::read_to_string(file).expect("a running server's pid file");
-                let pid = file.lines().next().expect("the pid comes first");
-                let killed = Command::new("kill").args(["-9", pid]).status();
-                assert!(killed.expect("kill runs").success());
-            }
+            Crash::Kill => send("KILL", &self.pid()),
         }
+    }
+
+    /// Sends a signal to every process of the server, the first one first.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.pid();
+        send(signal, &pid);
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        for child in children
+            .expect("Linux tells of children")
+            .split_whitespace()
+        {
+            send(signal, child);
+        }
+    }
+
+    fn pid(&self) -> String {
+        let file = self.data().join("postmaster.pid");
+        let file = std::fs::read_to_string(file).expect("a running server's pid file");
+        let pid = file.lines().next().expect("the pid comes first");
+        pid.to_owned()
     }
 
     /// Runs one of the server's programs as its owner; whether it succeeded.
@@ -126,8 +140,18 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A test that failed may have left it stopped.
+        if self.data().join("postmaster.pid").exists() {
+            drop(Command::new("kill").args(["-CONT", &self.pid()]).status());
+        }
         self.run("pg_ctl", &["-m", "immediate", "-w", "stop"]);
     }
+}
+
+fn send(signal: &str, pid: &str) {
+    let signal = format!("-{signal}");
+    let sent = Command::new("kill").args([&signal, pid]).status();
+    assert!(sent.expect("kill runs").success());
 }
 
 /// The programs of the newest version that is installed.
