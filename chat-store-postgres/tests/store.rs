@@ -115,7 +115,7 @@ async fn stores_that_open_at_once_migrate_once() {
     let stores = join_all((0..10).map(|_| schema.open())).await;
     let mut epochs = Vec::new();
     for store in &stores {
-        epochs.push(store.epoch().await.expect("an epoch"));
+        epochs.push(MessageStore::epoch(store).await.expect("an epoch"));
     }
     epochs.dedup();
     assert_eq!(epochs.len(), 1, "{epochs:?}");
@@ -130,12 +130,12 @@ async fn stores_that_open_at_once_migrate_once() {
 async fn a_new_epoch_is_the_stores_from_then_on() {
     let Some(schema) = schema() else { return };
     let store = schema.open().await;
-    let former = store.epoch().await.expect("an epoch");
+    let former = MessageStore::epoch(&store).await.expect("an epoch");
     let drawn = store.draw_new_epoch().await.expect("another epoch");
     assert_ne!(drawn, former);
-    assert_eq!(store.epoch().await.ok(), Some(drawn));
+    assert_eq!(MessageStore::epoch(&store).await.ok(), Some(drawn));
     let again = schema.open().await;
-    assert_eq!(again.epoch().await.ok(), Some(drawn));
+    assert_eq!(MessageStore::epoch(&again).await.ok(), Some(drawn));
     let mut db = connect(&schema.url, Some(&schema.name)).await;
     let row = db.fetch_one("SELECT generation FROM meta").await;
     assert_eq!(row.expect("a generation").get::<i64, _>(0), 2);

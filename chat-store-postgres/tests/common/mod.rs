@@ -1,4 +1,5 @@
 //! A schema of its own for each case, in a server that all of them share.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::time::Duration;
 
