@@ -14,12 +14,12 @@ use chat_proto::{Body, EntryKind, Seq, Timestamp, UserId};
 use chat_store_postgres::{Config, Health, OpenError, PostgresStore};
 use chat_testkit::LogWriter;
 use chat_testkit::names::{fresh_channel, fresh_device, fresh_user, fresh_users};
-
-use crate::{logs, schema, text_of};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row};
+
+use crate::{logs, schema, text_of};
 
 /// A connection to write by hand, in this schema where one is named.
 async fn connect(url: &str, schema: Option<&str>) -> PgConnection {

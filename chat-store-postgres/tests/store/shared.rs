@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::{logs, schema, text_of};
 use chat_core::ports::{
     AppendOutcome, InboxStore, MarkKind, MarkRise, MessageStore, PortErrorKind,
 };
@@ -10,6 +9,8 @@ use chat_proto::{Head, History, Seq, Timestamp};
 use chat_testkit::names::{fresh_channel, fresh_user, fresh_users};
 use chat_testkit::{LogWriter, Settled};
 use futures_util::future::join_all;
+
+use crate::{logs, schema, text_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_two_stores_share_a_log() {
