@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use server::{Crash, Server};
 
 mod server;
+mod tls;
 
 /// Crashes of one server, each way in turn.
 const ROUNDS: usize = 8;

@@ -36,15 +36,7 @@ impl Server {
     pub(crate) fn start(settings: &[&str]) -> Result<Self, Skip> {
         let programs = programs().ok_or(Skip("postgres"))?;
         let folder = tempfile::tempdir().expect("a temporary folder");
-        if is_root() {
-            let owned = Command::new("chown")
-                .arg("postgres")
-                .arg(folder.path())
-                .status();
-            assert!(owned.expect("chown runs").success());
-        }
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).expect("a folder of ours");
+        give_to_owner(folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
@@ -87,6 +79,11 @@ impl Server {
             );
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Ends the server as an operator does.
+    pub(crate) fn stop(&self) {
+        assert!(self.run("pg_ctl", &["-m", "fast", "-w", "stop"]));
     }
 
     pub(crate) fn crash(&self, how: Crash) {
@@ -145,6 +142,18 @@ impl Drop for Server {
             drop(Command::new("kill").args(["-CONT", &self.pid()]).status());
         }
         self.run("pg_ctl", &["-m", "immediate", "-w", "stop"]);
+    }
+}
+
+/// Gives a file or a folder to whom the server runs as. Others may look into a folder.
+pub(crate) fn give_to_owner(path: &Path) {
+    if path.is_dir() {
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path, open).expect("a folder of ours");
+    }
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(path).status();
+        assert!(owned.expect("chown runs").success());
     }
 }
 
