@@ -2,24 +2,62 @@
 
 use async_trait::async_trait;
 use chat_core::ports::{
-    InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise,
-    PortError,
+    FanOutMark, InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark,
+    MarkRise, PortError,
 };
-use chat_proto::{ChannelId, Timestamp, UserId};
+use chat_proto::{ChannelId, NodeId, Seq, Timestamp, UserId};
 
 use crate::decode::{Fields, bound};
 use crate::message_store::{names, uuids};
-use crate::sql::inbox as sql;
 use crate::sql::rows::Binds;
+use crate::sql::{fan_out, inbox as sql};
 use crate::store::PostgresStore;
+use crate::writer::FanOutWrite;
 
 #[async_trait]
 impl InboxStore for PostgresStore {
     fn capabilities(&self) -> InboxCapabilities {
         InboxCapabilities {
             derives_rows: true,
-            is_shared: false,
+            is_shared: true,
         }
+    }
+
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        let write = FanOutWrite::Keep(marks);
+        self.writers
+            .fan_out("inbox.keep_fan_out_marks", write)
+            .await
+    }
+
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        let write = FanOutWrite::Drop(owner.clone(), channels.to_vec());
+        self.writers
+            .fan_out("inbox.drop_fan_out_marks", write)
+            .await
+    }
+
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        let write = FanOutWrite::Renew(owner.clone(), until);
+        self.writers.fan_out("inbox.renew_lease", write).await
+    }
+
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        const OP: &str = "inbox.orphaned_fan_out_marks";
+        let mut binds = Binds::default();
+        binds.add(bound(now.0)).add(bound(limit as u64));
+        let rows = self.readers.all(OP, fan_out::ORPHANED, binds).await?;
+        rows.iter()
+            .map(|row| fan_out_mark(&Fields::new(row, OP)))
+            .collect()
     }
 
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
@@ -141,5 +179,14 @@ fn inbox_row(fields: &Fields<'_>) -> Result<InboxRow, PortError> {
         mentions: fields.number("mentions")?,
         last,
         activity: Timestamp(fields.number("activity")?),
+    })
+}
+
+fn fan_out_mark(fields: &Fields<'_>) -> Result<FanOutMark, PortError> {
+    let owner = String::from_utf8(fields.value("owner")?);
+    Ok(FanOutMark {
+        owner: NodeId::new(owner.map_err(|error| fields.corrupt(error))?),
+        channel: fields.channel("channel")?,
+        after: Seq(fields.number("after_seq")?),
     })
 }

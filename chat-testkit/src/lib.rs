@@ -28,6 +28,7 @@
 //! | [`models`] | the ports under random steps, each held to a plain model of what it is |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`engine`] | engines under every interleaving, with chaos at every await |
+//! | [`endurance`] | writers who go on while the servers of a store die and come back |
 //! | [`hostile`] | logs that no rule would have let happen, before every reader |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
@@ -38,6 +39,7 @@ pub mod accounts;
 pub mod autobahn;
 pub mod broken;
 pub mod case;
+pub mod endurance;
 pub mod engine;
 mod factory;
 mod fanned_out;

@@ -7,10 +7,12 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use async_trait::async_trait;
 use chat_store_cassandra::{CassandraStore, Config, OpenError, apply_schema};
-use chat_testkit::Skip;
+use chat_testkit::{Guard, Opened, Skip, StoreFactory, Stores};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use tokio::sync::OnceCell;
@@ -30,19 +32,60 @@ pub async fn fresh() -> Result<Config, Skip> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let keyspace = format!("{PREFIX}{}_{number}", std::process::id());
     let mut config = Config::new(points.split(','), keyspace);
-    config.allow_single_node = true;
+    config.allow_single_node = config.contact_points.len() < 3;
     SWEPT.get_or_init(|| sweep(config.clone())).await;
     Ok(config)
 }
 
 /// A configuration for the keyspace that all cases of this process share: making one takes seconds.
-pub async fn shared() -> Result<Config, Skip> {
+async fn shared(bucket_entries: Option<u32>) -> Result<Config, Skip> {
     let config = SHARED.get_or_try_init(|| async {
-        let config = fresh().await?;
+        let mut config = fresh().await?;
+        config.bucket_entries = bucket_entries.unwrap_or(config.bucket_entries);
         applied(&config).await.expect("the schema is applied");
         Ok(config)
     });
     config.await.cloned()
+}
+
+/// Stores as they are in service.
+pub struct UsualBuckets;
+
+/// Stores with a prime number of entries in a partition, so that nothing in a case falls on its borders by itself.
+pub struct SmallBuckets;
+
+#[async_trait]
+impl StoreFactory for UsualBuckets {
+    async fn open(&self) -> Result<Opened, Skip> {
+        opened(shared(None).await?).await
+    }
+}
+
+#[async_trait]
+impl StoreFactory for SmallBuckets {
+    async fn open(&self) -> Result<Opened, Skip> {
+        opened(shared(Some(7)).await?).await
+    }
+}
+
+async fn opened(config: Config) -> Result<Opened, Skip> {
+    let store = open(&config).await.expect("the store opens");
+    Ok(Opened::new(stores(store), Keyspace(config)))
+}
+
+/// The keyspace, which outlives each session.
+struct Keyspace(Config);
+
+#[async_trait]
+impl Guard for Keyspace {
+    async fn reopen(&mut self) -> Stores {
+        let store = open(&self.0).await;
+        stores(store.expect("the store opens again"))
+    }
+}
+
+fn stores(store: CassandraStore) -> Stores {
+    Stores::new(Arc::new(store))
 }
 
 /// A store in a keyspace of its own.

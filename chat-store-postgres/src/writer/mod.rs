@@ -9,6 +9,7 @@
 
 mod append;
 mod bodies;
+mod fan_out;
 mod marks;
 mod people;
 mod personal;
@@ -21,6 +22,7 @@ mod task;
 mod transaction;
 
 pub(crate) use bodies::BodyWrite;
+pub(crate) use fan_out::FanOutWrite;
 pub(crate) use people::PersonWrite;
 pub(crate) use prepare::{prepare, prepare_set};
 pub(crate) use queue::WriteQueues;

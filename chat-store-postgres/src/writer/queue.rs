@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::bodies::BodyWrite;
+use super::fan_out::FanOutWrite;
 use super::people::{PersonDone, PersonWrite};
 use super::prepare::PreparedAppend;
 use super::task::Writer;
@@ -54,6 +55,7 @@ pub(super) enum Work {
     Append(PreparedAppend, Reply<AppendOutcome>),
     Raise(Vec<MarkRise>, Reply<()>),
     Body(BodyWrite, Reply<()>),
+    FanOut(FanOutWrite, Reply<()>),
     Person(PersonWrite, Reply<PersonDone>),
 }
 
@@ -68,7 +70,7 @@ impl Request {
     pub(super) fn is_about_people(&self) -> bool {
         match &self.work {
             Work::Person(..) => true,
-            Work::Append(..) | Work::Raise(..) | Work::Body(..) => false,
+            Work::Append(..) | Work::Raise(..) | Work::Body(..) | Work::FanOut(..) => false,
         }
     }
 
@@ -78,7 +80,7 @@ impl Request {
             Work::Append(append, _) => vec![append.channel.as_uuid()],
             Work::Raise(rises, _) => rises.iter().map(|rise| rise.channel.as_uuid()).collect(),
             Work::Body(write, _) => write.locks().into_iter().collect(),
-            Work::Person(..) => Vec::new(),
+            Work::FanOut(..) | Work::Person(..) => Vec::new(),
         }
     }
 
@@ -89,6 +91,7 @@ impl Request {
             Work::Append(_, reply) => drop(reply.send(Err(failure.clone()))),
             Work::Raise(_, reply) => drop(reply.send(Err(failure.clone()))),
             Work::Body(_, reply) => drop(reply.send(Err(failure.clone()))),
+            Work::FanOut(_, reply) => drop(reply.send(Err(failure.clone()))),
             Work::Person(_, reply) => drop(reply.send(Err(failure.clone()))),
         }
     }
@@ -144,6 +147,19 @@ impl WriteQueues {
     pub(crate) async fn body(&self, op: &'static str, write: BodyWrite) -> Result<(), PortError> {
         let (writer, bytes) = (self.writer_of(&write.channel()), write.bytes());
         self.submit(op, writer, bytes, |reply| Work::Body(write, reply))
+            .await
+    }
+
+    pub(crate) async fn fan_out(
+        &self,
+        op: &'static str,
+        write: FanOutWrite,
+    ) -> Result<(), PortError> {
+        let Some(owner) = write.owner() else {
+            return Ok(());
+        };
+        let (writer, bytes) = (self.writer_of(owner), write.bytes());
+        self.submit(op, writer, bytes, |reply| Work::FanOut(write, reply))
             .await
     }
 

@@ -40,7 +40,7 @@ async fn write_channels(
     let appends: Vec<Placed<'_>> = appends
         .filter_map(|(place, request)| match &request.work {
             Work::Append(append, _) => Some((place, append)),
-            Work::Raise(..) | Work::Body(..) | Work::Person(..) => None,
+            Work::Raise(..) | Work::Body(..) | Work::FanOut(..) | Work::Person(..) => None,
         })
         .collect();
     let begun = appends.iter().filter(|(_, append)| append.begins());
@@ -58,6 +58,10 @@ async fn write_channels(
             }
             Work::Body(write, _) => {
                 write.write(db, &heads).await?;
+                Outcome::Done
+            }
+            Work::FanOut(write, _) => {
+                write.write(db).await?;
                 Outcome::Done
             }
             Work::Raise(..) | Work::Person(..) => Outcome::Done,
@@ -81,6 +85,6 @@ async fn write_people(
 fn person(request: &Request) -> Option<&PersonWrite> {
     match &request.work {
         Work::Person(write, _) => Some(write),
-        Work::Append(..) | Work::Raise(..) | Work::Body(..) => None,
+        Work::Append(..) | Work::Raise(..) | Work::Body(..) | Work::FanOut(..) => None,
     }
 }

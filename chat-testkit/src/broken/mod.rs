@@ -19,7 +19,8 @@ mod views;
 pub use appends::{
     AcknowledgesTheLoser, ClaimsMoreThanIsDurable, CutsLongBodies, EndsTextAtZero,
     ForgetsDepartures, ForgetsUnknownFields, KnownKeyAppendedAgain, NotWrittenClaimedAfterTimeout,
-    NumberGivenOutBeforeCommit, TearsCreationFromFirstMessage, VisibleOutOfOrder,
+    NumberGivenOutBeforeCommit, ResolvesByReading, TearsCreationFromFirstMessage,
+    VisibleOutOfOrder,
 };
 pub use bodies::{
     BodiesSetLater, ByTheLetter, CopiesAsSent, CountsWhatIsWithheld, EditsKeepTheirBodies,
