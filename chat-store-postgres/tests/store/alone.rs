@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chat_core::ports::{
-    Accounts, AppendOutcome, DeviceSeen, InboxStore, MessageStore, MessagesQuery, NewToken,
-    PageLimit, PortErrorKind, PrefsWrite, ProfileWrite, Retry, TokenHash, UserStatus, UserStore,
+    Accounts, AppendOutcome, DeviceSeen, InboxStore, MarkKind, MarkRise, MessageStore,
+    MessagesQuery, NewToken, PageLimit, PortErrorKind, PrefsWrite, ProfileWrite, Retry, TokenHash,
+    UserStatus, UserStore,
 };
 use chat_proto::channel::{Action, NewBody};
 use chat_proto::entry::React;
 use chat_proto::people::{Prefs, ProfileChange, Status};
-use chat_proto::{Body, EntryKind, Seq, Timestamp, UserId};
+use chat_proto::{Body, EntryKind, Head, Seq, Timestamp, UserId};
 use chat_store_postgres::{Config, Health, OpenError, PostgresStore};
 use chat_testkit::LogWriter;
 use chat_testkit::names::{fresh_channel, fresh_device, fresh_user, fresh_users};
@@ -398,4 +399,65 @@ async fn a_lock_that_somebody_else_holds_is_waited_for_within_a_bound() {
     );
     db.execute("ROLLBACK").await.expect("no lock");
     writer.commit(append).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_lost_a_deadlock_begins_anew() {
+    let Some(schema) = schema() else { return };
+    let url = with_option(&schema.url, &format!("application_name={}", schema.name));
+    let config = Config::new(url).schema(&schema.name).expect("a good name");
+    let store = PostgresStore::open_with(config).await.expect("a store");
+    let ann = fresh_user("ann");
+    let mut channels = Vec::new();
+    for _ in 0..2 {
+        let writer = LogWriter::group(&logs(&store), &ann, &[]).await;
+        channels.push(writer.channel());
+    }
+    channels.sort_unstable();
+    let rises = channels.iter().map(|channel| MarkRise {
+        channel: *channel,
+        user: ann.clone(),
+        kind: MarkKind::Delivered,
+        to: Head::new(1, 0),
+        at: Timestamp(1),
+        private: false,
+    });
+    let rises: Vec<MarkRise> = rises.collect();
+
+    // Somebody who locks in the other order, and never gives in.
+    let mut db = connect(&schema.url, Some(&schema.name)).await;
+    db.execute("SET deadlock_timeout = '10min'; BEGIN")
+        .await
+        .expect("a transaction");
+    let lock = "SELECT id FROM channels WHERE uuid = $1 FOR UPDATE";
+    let second = sqlx::query(lock).bind(channels[1].as_uuid());
+    second.execute(&mut db).await.expect("a lock");
+    let raising = tokio::spawn({
+        let store = store.clone();
+        async move { store.raise(rises).await }
+    });
+    let mut looking = connect(&schema.url, None).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    let started = Instant::now();
+    loop {
+        let row = sqlx::query(waiting).bind(&schema.name);
+        let row = row.fetch_one(&mut looking).await.expect("a count");
+        if row.get::<i64, _>(0) > 0 {
+            break;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "the store waits"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let first = sqlx::query(lock).bind(channels[0].as_uuid());
+    first.execute(&mut db).await.expect("the store gives in");
+    db.execute("COMMIT").await.expect("the locks are free");
+    let raised = raising.await.expect("a task ends");
+    raised.expect("the marks rise all the same");
+    for channel in channels {
+        let marks = store.marks(channel, std::slice::from_ref(&ann)).await;
+        assert_eq!(marks.expect("a mark")[0].1.delivered, Head::new(1, 0));
+    }
 }
