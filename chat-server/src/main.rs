@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use chat_server::logging;
 use chat_server::server::{Addresses, run};
-use chat_server::settings::{AdminCommand, Arguments, Command, Settings};
-use chat_server::stores::{StoresError, Upkeep, apply_schemas, draw_new_epochs};
+use chat_server::settings::{Arguments, Command, Settings};
+use chat_server::stores::{StoresError, Upkeep, carry_out};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -73,15 +73,7 @@ fn act(command: &Command, settings: &Settings) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, &format!("the system gives no threads: {error}")),
     };
-    let done = match command {
-        Command::Admin(AdminCommand::Schema(_)) => {
-            runtime.block_on(apply_schemas(&settings.stores))
-        }
-        Command::Admin(AdminCommand::Epoch(_)) => {
-            runtime.block_on(draw_new_epochs(&settings.stores))
-        }
-        other => return fail(FAILED, &format!("nobody knows how to do {other:?}")),
-    };
+    let done = runtime.block_on(carry_out(command, &settings.stores));
     match done {
         Ok(done) => {
             let mut out = io::stdout().lock();

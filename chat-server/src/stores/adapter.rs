@@ -91,8 +91,10 @@ impl Adapter {
                 let store = postgres::PostgresStore::open_with(config).await;
                 let store = store.map_err(failed(url))?;
                 let drawn = store.draw_new_epoch().await;
-                store.close().await.map_err(failed(url))?;
-                drawn.map_err(failed(url))
+                let closed = store.close().await;
+                let epoch = drawn.map_err(failed(url))?;
+                closed.map_err(failed(url))?;
+                Ok(epoch)
             }
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {

@@ -1,6 +1,6 @@
 //! Where everything durable is kept: which store, opened, watched, closed.
 //!
-//! The only module of the project that names concrete stores. Cargo features leave adapters out (`postgres`, `cassandra`;
+//! The only module that names concrete stores, beside what measures them. Cargo features leave adapters out (`postgres`, `cassandra`;
 //! both are on by default); a URL of an adapter that was left out is refused by name.
 //!
 //! | file | holds |
@@ -23,5 +23,5 @@ pub(crate) use bundle::Chosen;
 pub use bundle::Stores;
 pub(crate) use check::{refusal_of_messages, refusal_of_users};
 pub use error::StoresError;
-pub use upkeep::{Upkeep, apply_schemas, draw_new_epochs};
+pub use upkeep::{Upkeep, apply_schemas, carry_out, draw_new_epochs};
 pub use url::{StoreUrl, StoreUrlError};

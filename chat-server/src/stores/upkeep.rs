@@ -5,7 +5,7 @@ use chat_proto::Epoch;
 use super::adapter::Adapter;
 use super::error::StoresError;
 use super::url::StoreUrl;
-use crate::settings::StoresSettings;
+use crate::settings::{AdminCommand, Command, EpochCommand, SchemaCommand, StoresSettings};
 
 /// What was done to a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,24 @@ pub struct Upkeep {
     pub store: String,
     /// The epoch that was drawn, if one was.
     pub epoch: Option<Epoch>,
+}
+
+/// Does what an operator asked for, to the stores that the settings name.
+///
+/// # Errors
+/// When no store is named, or one cannot be used; those before it are done.
+pub async fn carry_out(
+    command: &Command,
+    settings: &StoresSettings,
+) -> Result<Vec<Upkeep>, StoresError> {
+    match command {
+        Command::Admin(AdminCommand::Schema(SchemaCommand::Apply(_))) => {
+            apply_schemas(settings).await
+        }
+        Command::Admin(AdminCommand::Epoch(EpochCommand::Draw(_))) => {
+            draw_new_epochs(settings).await
+        }
+    }
 }
 
 /// Makes what is missing of the schemas of the stores that the settings name, a Cassandra keyspace included. May be run

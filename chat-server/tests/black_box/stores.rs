@@ -2,10 +2,13 @@
 
 use std::process::Stdio;
 
+use chat_testkit::Skip;
+use scylla::client::session_builder::SessionBuilder;
 use serde_json::json;
 use sqlx::Executor;
 use tokio::process::Command;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::harness::{Client, DEADLINE, SECRET, Server, client_id, raw_http, send_to, token};
 use crate::over::{Home, Over};
@@ -170,6 +173,47 @@ async fn a_new_epoch_is_told_to_every_client(over: Over) {
     assert!(before.is_string() && hello["epoch"] != before, "{hello}");
     let synced = alice.must(json!({"op": "sync"})).await;
     assert_eq!(synced["channels"][0]["last"]["body"]["text"], "before");
+}
+
+#[tokio::test]
+async fn a_keyspace_is_made_and_given_another_life_and_holds_no_inboxes() {
+    let points = std::env::var("CHAT_TEST_CASSANDRA").unwrap_or_default();
+    if points.is_empty() {
+        return Skip("cassandra").announce();
+    }
+    let home = Home::new(Over::WEBSOCKET).await;
+    let keyspace = format!("test_{}", Uuid::new_v4().simple());
+    let url = format!("cassandra://{points}/{keyspace}?allow_single_node=true");
+    let (code, said) = ended(admin(&home, &["epoch", "draw", "--messages", &url])).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("admin schema apply"), "what to do: {said}");
+    for _ in 0..2 {
+        let (code, said) = ended(admin(&home, &["schema", "apply", "--messages", &url])).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&keyspace), "{said}");
+    }
+    let mut epochs = Vec::new();
+    for _ in 0..2 {
+        let (code, said) = ended(admin(&home, &["epoch", "draw", "--messages", &url])).await;
+        assert_eq!(code, Some(0), "{said}");
+        epochs.push(said);
+    }
+    assert_ne!(epochs[0], epochs[1]);
+    let mut command = Server::command(home.path());
+    command.args(["--messages", &url]);
+    let (code, said) = ended(command).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no inboxes"), "{said}");
+    let session = SessionBuilder::new()
+        .known_nodes(points.split(','))
+        .build()
+        .await
+        .expect("Cassandra answers");
+    let drop_it = format!("DROP KEYSPACE {keyspace}");
+    session
+        .query_unpaged(drop_it, ())
+        .await
+        .expect("it is ours");
 }
 
 #[tokio::test]
