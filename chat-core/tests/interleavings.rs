@@ -82,3 +82,12 @@ fn a_message_reaches_a_device_that_attaches_meanwhile() {
         }
     }
 }
+
+#[test]
+fn a_run_by_the_real_clock_holds_as_well() {
+    for store in stores() {
+        let scenario = Scenario::storm().engines(2);
+        let verdict = scenario.run_in_real_time(1, || async { Ports::over(store()) });
+        verdict.assert_clean();
+    }
+}

@@ -218,6 +218,18 @@ uuid_id!(
     "an epoch"
 );
 
+impl Epoch {
+    /// The life of two stores together: another one as soon as either is; that of one store with itself is its own.
+    #[must_use]
+    pub fn joined_with(self, other: Self) -> Self {
+        if self == other {
+            self
+        } else {
+            Self(Uuid::new_v5(&self.0, other.as_bytes()))
+        }
+    }
+}
+
 impl ChannelId {
     /// The direct channel of two users, or of one user with themselves.
     pub fn direct(one: &UserId, other: &UserId) -> Self {

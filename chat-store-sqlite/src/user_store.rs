@@ -9,7 +9,7 @@ use chat_core::ports::{
     WrittenEntries,
 };
 use chat_proto::people::{ContactState, Prefs, Relation, UserEntry};
-use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, DeviceId, Epoch, Seq, Timestamp, UserId};
 
 use crate::decode::{Fields, bound};
 use crate::message_store::{Page, json_of_channels, json_of_users};
@@ -21,6 +21,10 @@ use crate::writer::PersonWrite;
 
 #[async_trait]
 impl UserStore for SqliteStore {
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        Ok(self.epoch)
+    }
+
     async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         self.told("users.seen", PersonWrite::Seen(seen)).await
     }

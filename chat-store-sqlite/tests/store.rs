@@ -39,7 +39,11 @@ async fn a_file_has_one_owner() {
     ));
     store.close().await.expect("the store closes");
     let again = SqliteStore::open(&path).await.expect("the file is free");
-    assert_eq!(again.epoch().await.ok(), store.epoch().await.ok());
+    let lives = [
+        MessageStore::epoch(&again).await.ok(),
+        MessageStore::epoch(&store).await.ok(),
+    ];
+    assert_eq!(lives[0], lives[1]);
 }
 
 #[tokio::test]

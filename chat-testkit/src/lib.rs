@@ -28,6 +28,7 @@
 //! | [`models`] | the ports under random steps, each held to a plain model of what it is |
 //! | [`log_writer`], [`names`] | logs as the engine writes them, and names that nobody else uses |
 //! | [`engine`] | engines under every interleaving, with chaos at every await |
+//! | [`endurance`] | writers who go on while the servers of a store die and come back |
 //! | [`hostile`] | logs that no rule would have let happen, before every reader |
 //! | [`history`] | what clients sent and saw, held to the laws of delivery |
 //! | [`strategies`] | commands, hostile bodies, user ids and interleavings |
@@ -38,8 +39,10 @@ pub mod accounts;
 pub mod autobahn;
 pub mod broken;
 pub mod case;
+pub mod endurance;
 pub mod engine;
 mod factory;
+mod fanned_out;
 pub mod history;
 pub mod hostile;
 pub mod id_generator;
@@ -57,6 +60,7 @@ pub mod strategies;
 pub mod user_store;
 
 pub use factory::{Guard, Opened, StoreFactory, Stores};
+pub use fanned_out::FannedOut;
 pub use log_writer::{LogWriter, Settled};
 pub use memory_stores::MemoryStores;
 pub use skip::{REQUIRE_VARIABLE, Skip};

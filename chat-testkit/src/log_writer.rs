@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chat_core::ports::{
     Append, AppendOutcome, AppendRecord, EntriesQuery, MessageStore, PageLimit, PortError, Retry,
@@ -25,6 +26,8 @@ pub const START: Timestamp = Timestamp(1_700_000_000_000);
 pub const TICK_MS: u64 = 1_000;
 /// Tries after which a racing writer is stuck rather than unlucky.
 const TRIES_MAX: usize = 10_000;
+/// Between two tries of an append that has no answer.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// A page that holds whatever a case wrote.
 pub(crate) const WHOLE_PAGE: PageLimit = PageLimit {
     entries: 500,
@@ -401,10 +404,14 @@ impl LogWriter {
         for _ in 0..TRIES_MAX {
             let append = self.prepare(std::slice::from_ref(command));
             let mut outcome = self.messages.append(append.clone()).await;
+            let mut unanswered = false;
             // Either the same append at the same head succeeds, and the first attempt never will, or the head has moved.
+            // That a later one is surely not applied says nothing of the first.
             while let Err(error) = &outcome
-                && error.retry() == Retry::Unknown
+                && (error.retry() == Retry::Unknown || (unanswered && error.retry() == Retry::Safe))
             {
+                unanswered = true;
+                tokio::time::sleep(AGAIN_AFTER).await;
                 outcome = self.messages.append(append.clone()).await;
             }
             match outcome {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chat_core::memory::MemoryStore;
 
 use crate::factory::{Guard, Opened, StoreFactory, Stores};
+use crate::fanned_out::FannedOut;
 use crate::skip::Skip;
 
 /// Opens `chat_core`'s stores in memory; what the kit proves itself with. The data outlives a reopening, as it outlives
@@ -49,7 +50,7 @@ impl MemoryStores {
 
 impl Kept {
     fn stores(&self) -> Stores {
-        Stores::new(self.0.clone())
+        Stores::new(FannedOut::over(self.0.clone(), self.0.clone()))
             .with_inbox(self.0.clone())
             .with_users(self.0.clone())
             .with_accounts(self.0.clone())

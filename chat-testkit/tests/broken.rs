@@ -75,6 +75,11 @@ caught! {
     shows_what_is_not_visible
     left_since_is_exclusive
     marks_lift_everybody
+    last_told_wins
+    copies_once
+    keeps_large_rows
+    takes_marks_of_the_living
+    epoch_of_users_drawn_anew
     nameless_at_first_sight
     devices_anew_at_every_sight
     devices_by_id

@@ -229,6 +229,10 @@ impl<L: Layer> InboxStore for Decorated<dyn InboxStore, L> {
 
 #[async_trait]
 impl<L: Layer> UserStore for Decorated<dyn UserStore, L> {
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        self.layer.read("users.epoch", self.inner.epoch()).await
+    }
+
     async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         self.layer.write("users.seen", self.inner.seen(seen)).await
     }

@@ -66,31 +66,36 @@ impl Inner {
         })
     }
 
-    /// Sets the bodies that these records, appended on top of `before`, tell, and drops the note.
+    /// Sets the bodies that these records, appended on top of `before`, tell, also where they were copied to, and drops the
+    /// note. `state` is the channel behind them. Tells whether the records are copied to the inboxes by that.
     pub(super) async fn set_bodies_of(
         &self,
         before: &ChannelState,
+        state: &ChannelState,
         records: &[PlannedRecord],
-    ) -> Result<(), Rejection> {
-        if self.appends_set_bodies() {
-            return Ok(());
-        }
-        let entries = records.iter().map(|of| &of.append.record.entry);
-        let sets: Vec<SetBody> = entries
+    ) -> Result<bool, Rejection> {
+        let entries = || records.iter().map(|of| &of.append.record.entry);
+        let sets: Vec<SetBody> = entries()
             .filter_map(Entry::sets_body)
             .map(|set| set_body(before.id(), set))
             .collect();
         if sets.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let messages = &self.parts.messages;
         let done = async {
-            for set in newest(sets) {
-                messages.set_body(set).await?;
+            if !self.appends_set_bodies() {
+                for set in newest(sets) {
+                    messages.set_body(set).await?;
+                }
             }
-            messages
-                .drop_body_note(before.id(), before.head().seq)
-                .await
+            let entries: Vec<Entry> = entries().cloned().collect();
+            self.copy_to_inboxes(before, state, &entries).await?;
+            if !self.appends_set_bodies() {
+                let after = before.head().seq;
+                messages.drop_body_note(before.id(), after).await?;
+            }
+            Ok(true)
         };
         done.await.map_err(unfinished)
     }
@@ -102,7 +107,7 @@ impl Inner {
         command: &Command,
         found: FoundKey,
     ) -> Result<(), Rejection> {
-        if self.appends_set_bodies() || !command.action.sets_body() {
+        if !command.action.sets_body() || (self.appends_set_bodies() && !self.copies_to_inboxes()) {
             return Ok(());
         }
         let entry = self.entry_at(channel, found.seq).await?;
@@ -110,11 +115,13 @@ impl Inner {
         let set = entry.as_ref().and_then(Entry::sets_body);
         if let Some(set) = set {
             let set = set_body(channel, set);
-            self.parts
-                .messages
-                .set_body(set)
-                .await
-                .map_err(unfinished)?;
+            let done = async {
+                if !self.appends_set_bodies() {
+                    self.parts.messages.set_body(set).await?;
+                }
+                self.replay_copies(channel, found.seq.previous()).await
+            };
+            done.await.map_err(unfinished)?;
         }
         Ok(())
     }
@@ -144,6 +151,7 @@ impl Inner {
             for set in newest(noted.map(|set| set_body(note.channel, set)).collect()) {
                 self.parts.messages.set_body(set).await?;
             }
+            self.replay_copies(note.channel, note.after).await?;
             // At a head that was left behind nothing can be appended any more.
             if page.head.seq > note.after {
                 let messages = &self.parts.messages;

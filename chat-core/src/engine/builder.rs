@@ -171,6 +171,7 @@ impl EngineBuilder {
         let clock = self.clock;
         // A port that hangs must not hold a channel, or the end of the engine, for ever.
         let limit = self.settings.port_time_max;
+        let keeps_users = self.users.is_some();
         let users: Arc<dyn UserStore> = self.users.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let router: Arc<dyn Router> = self.router.unwrap_or_else(|| Arc::new(MemoryRouter::new()));
         let presence: Arc<dyn PresenceBus> = self
@@ -180,6 +181,7 @@ impl EngineBuilder {
             messages: Arc::new(Timeout::new(messages, limit)),
             inbox: Arc::new(Timeout::new(inbox, limit)),
             users: Arc::new(Timeout::new(users, limit)),
+            keeps_users,
             authenticator: self
                 .authenticator
                 .map(|port| Arc::new(Timeout::new(port, limit)) as Arc<dyn Authenticator>),

@@ -17,15 +17,17 @@ use tokio_util::task::TaskTracker;
 use super::beats::Beats;
 use super::builder::EngineBuilder;
 use super::channels::Channels;
+use super::copies::Copies;
 use super::marks::Marks;
 use super::presence::Presence;
 use super::receptions::Receptions;
 use super::settings::EngineSettings;
 use super::topics::Topics;
 use super::watches::Watches;
+use crate::inboxes::Copier;
 use crate::ports::{
     Authenticator, Authorizer, Clock, Directory, IdGenerator, Identity, InboxStore, MessageStore,
-    PresenceBus, Router, UserStore,
+    PortError, PresenceBus, Router, UserStore,
 };
 use crate::session::Registry;
 
@@ -40,6 +42,8 @@ pub(super) struct Parts {
     pub(super) messages: Arc<dyn MessageStore>,
     pub(super) inbox: Arc<dyn InboxStore>,
     pub(super) users: Arc<dyn UserStore>,
+    /// Whether they are kept beyond the life of the process.
+    pub(super) keeps_users: bool,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) authorizer: Option<Arc<dyn Authorizer>>,
     pub(super) directory: Arc<dyn Directory>,
@@ -64,6 +68,7 @@ pub(super) struct Inner {
     pub(super) presence: Presence,
     pub(super) watches: Watches,
     pub(super) receptions: Receptions,
+    pub(super) copies: Copies,
     /// Every task of the engine; joined by `shutdown`.
     pub(super) tasks: TaskTracker,
     /// Ends the tasks that have no end of their own.
@@ -86,6 +91,7 @@ impl Engine {
         let silence_max = parts.settings.silence_max;
         let cached_channels_max = parts.settings.cached_channels_max;
         let presence_interval = parts.settings.presence_interval;
+        let copies = copies_of(&parts);
         let inner = Arc::new(Inner {
             parts,
             channels: Channels::new(cached_channels_max),
@@ -96,6 +102,7 @@ impl Engine {
             presence: Presence::new(),
             watches: Watches::new(presence_interval),
             receptions: Receptions::default(),
+            copies,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             joined: watch::Sender::new(false),
@@ -110,6 +117,7 @@ impl Engine {
         engine.spawn_watches();
         engine.spawn_hub();
         engine.spawn_bodies();
+        engine.spawn_copies();
         engine
     }
 
@@ -136,7 +144,7 @@ impl Engine {
         let epoch = self
             .inner
             .epoch
-            .get_or_try_init(|| self.inner.parts.messages.epoch())
+            .get_or_try_init(|| self.inner.parts.epoch())
             .await?;
         Ok(*epoch)
     }
@@ -218,6 +226,7 @@ impl Engine {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.leave_copies().await;
         self.flush_presence().await;
         if let Err(error) = self.inner.parts.router.leave(self.node()).await {
             tracing::warn!(%error, "could not leave the router; its lease will end");
@@ -230,11 +239,38 @@ impl Engine {
     }
 }
 
+impl Parts {
+    /// That of the logs, joined with that of the users' logs where those live apart: when either begins anew, so do the
+    /// cursors of clients.
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        let messages = self.messages.epoch().await?;
+        if !self.keeps_users {
+            return Ok(messages);
+        }
+        let users = self.users.epoch().await?;
+        Ok(messages.joined_with(users))
+    }
+}
+
 impl Inner {
     pub(super) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis())
             .expect("an engine lives less than 500 million years")
     }
+}
+
+/// What the inbox store leaves to the engine.
+fn copies_of(parts: &Parts) -> Copies {
+    let capabilities = parts.inbox.capabilities();
+    let copier = (!capabilities.derives_rows).then(|| {
+        let (messages, inbox) = (Arc::clone(&parts.messages), Arc::clone(&parts.inbox));
+        Copier::new(messages, inbox, parts.limits.preview_bytes_max)
+    });
+    // The name alone may come again, with the next process.
+    let owner = capabilities
+        .is_shared
+        .then(|| NodeId::new(format!("{}.{:016x}", parts.node, parts.node_epoch)));
+    Copies::new(copier, owner)
 }
 
 impl fmt::Debug for Engine {

@@ -74,10 +74,26 @@ impl Inner {
     /// Tells the members that a log has reached this head, where what is in it may have been told to nobody.
     pub(super) async fn tell_head(&self, state: &ChannelState, head: Head) {
         let channel = state.id();
-        let (users, is_topic): (Vec<UserId>, bool) = match state.roster() {
-            Some(roster) => (roster.keys().cloned().collect(), false),
-            None => (self.topics.users(channel), true),
-        };
+        match state.roster() {
+            Some(roster) => {
+                let users = roster.keys().cloned().collect();
+                self.tell_head_to(channel, users, false, head).await;
+            }
+            None => {
+                let users = self.topics.users(channel);
+                self.tell_head_to(channel, users, true, head).await;
+            }
+        }
+    }
+
+    /// Tells these users of a head; of a large channel they are the local members, and other nodes know their own.
+    pub(super) async fn tell_head_to(
+        &self,
+        channel: ChannelId,
+        users: Vec<UserId>,
+        is_topic: bool,
+        head: Head,
+    ) {
         for user in &users {
             self.registry
                 .each_of(user, |session| session.outbound.head(channel, head));

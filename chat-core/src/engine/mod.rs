@@ -31,6 +31,7 @@ mod bodies;
 mod builder;
 mod channels;
 mod connect;
+mod copies;
 #[expect(
     clippy::module_inception,
     reason = "the main type of the module, in a file of its name"

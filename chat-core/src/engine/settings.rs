@@ -40,6 +40,11 @@ pub struct EngineSettings {
     pub since_overlap: Duration,
     /// Sessions that are told to go away at once while draining.
     pub drain_batch_sessions: usize,
+    /// How long a node counts as alive after it last said so, where servers share an inbox store: three times as long as
+    /// between two looks at the notes of others. The clocks of all nodes may differ by less.
+    pub fan_out_lease: Duration,
+    /// Time without an append after which the note that nobody may have heard of one is dropped.
+    pub fan_out_mark_kept: Duration,
 }
 
 impl Default for EngineSettings {
@@ -62,6 +67,8 @@ impl Default for EngineSettings {
             envelope_bytes_max: 8 * 1024,
             since_overlap: Duration::from_secs(60),
             drain_batch_sessions: 500,
+            fan_out_lease: Duration::from_secs(6),
+            fan_out_mark_kept: Duration::from_secs(30),
         }
     }
 }

@@ -8,6 +8,7 @@ use chat_proto::channel::evolve;
 use chat_proto::{ChannelId, ChannelState, Entry, Head, Limits, Rejection};
 
 use super::batch::Batch;
+use super::copies::FanOut;
 use super::engine::Inner;
 use super::plan::{Outcome, Plan, PlannedRecord};
 use super::slot::Folded;
@@ -46,12 +47,23 @@ impl Batch<'_> {
 
     pub(super) async fn append(&mut self, mut plan: Plan) -> Result<(), Rejection> {
         let append = plan.append();
+        let channel = append.channel;
+        if let Err(error) = self
+            .inner
+            .begin_fan_out(channel, append.expected_head)
+            .await
+        {
+            // Nothing was appended, whatever became of the mark: it only says that somebody may have.
+            let refused = PortError::unavailable("inbox.keep_fan_out_marks", Retry::Safe);
+            return self.fail(plan, &refused.with_source(error));
+        }
         let note = self.inner.body_note(&append);
         if let Some(note) = &note
             && let Err(error) = self.inner.parts.messages.keep_body_note(note.clone()).await
         {
             // Nothing was appended, whatever became of the note: it only says that bodies may have been set.
             let refused = PortError::unavailable("messages.keep_body_note", Retry::Safe);
+            self.inner.end_fan_out(channel, FanOut::Done);
             return self.fail(plan, &refused.with_source(error));
         }
         let mut unanswered = false;
@@ -67,21 +79,29 @@ impl Batch<'_> {
                     Ok(0) => {}
                     // The try without an answer was carried out: everything stands as it was decided.
                     Ok(durable) => return self.settle_appended(plan, durable).await,
-                    Err(error) => return self.fail(plan, &error),
+                    Err(error) => {
+                        self.inner.end_fan_out(channel, FanOut::Unknown);
+                        return self.fail(plan, &error);
+                    }
                 }
             }
             match outcome {
                 Ok(AppendOutcome::Appended { durable }) => {
                     return self.settle_appended(plan, durable).await;
                 }
-                Ok(AppendOutcome::HeadMoved { .. }) => return self.lose_race(plan).await,
+                Ok(AppendOutcome::HeadMoved { .. }) => {
+                    self.inner.end_fan_out(channel, FanOut::Done);
+                    return self.lose_race(plan).await;
+                }
                 Ok(AppendOutcome::KeyExists { index, found }) => {
+                    self.inner.end_fan_out(channel, FanOut::Done);
                     return self.settle_known(plan, index, found).await;
                 }
                 Err(error) if error.retry() == Retry::Unknown => {
                     note_attempt(&mut plan);
                     unanswered = true;
                     if self.unknowns >= self.inner.parts.settings.unknown_retries_max {
+                        self.inner.end_fan_out(channel, FanOut::Unknown);
                         return self.fail(plan, &error);
                     }
                     tracing::warn!(channel = %self.slot.channel, %error, "an append has no answer; it is sent again");
@@ -90,7 +110,15 @@ impl Batch<'_> {
                     self.unknowns += 1;
                     tokio::time::sleep(wait).await;
                 }
-                Err(error) => return self.fail(plan, &error),
+                Err(error) => {
+                    let ended = if unanswered {
+                        FanOut::Unknown
+                    } else {
+                        FanOut::Done
+                    };
+                    self.inner.end_fan_out(channel, ended);
+                    return self.fail(plan, &error);
+                }
             }
         }
     }
@@ -104,11 +132,12 @@ impl Batch<'_> {
         } else {
             fold_prefix(&plan, durable)
         };
+        let state = folded.state.clone();
         self.slot.put_folded(folded);
         plan.records.truncate(durable);
         let bodies = self
             .inner
-            .set_bodies_of(&plan.before.state, &plan.records)
+            .set_bodies_of(&plan.before.state, &state, &plan.records)
             .await;
         let mut again = VecDeque::new();
         for (submission, outcome) in plan.answers {
@@ -132,6 +161,9 @@ impl Batch<'_> {
         }
         again.append(&mut self.waiting);
         self.waiting = again;
+        self.inner
+            .copy_and_end(&plan.before.state, &state, &plan.records, bodies.ok())
+            .await;
         self.inner.fan_out(&plan.before.state, plan.records).await;
         Ok(())
     }
@@ -252,6 +284,8 @@ impl Batch<'_> {
                         n: found.n,
                     };
                     self.inner.tell_head(before, head).await;
+                    self.inner
+                        .copy_again(self.slot.channel, found.seq.previous());
                 }
                 let finished = self
                     .inner

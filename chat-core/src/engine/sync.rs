@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_proto::channel::unread;
 use chat_proto::people::{Prefs, UserEntry};
 use chat_proto::wire::{Gap, Summary, SyncAnswer, SyncQuery};
-use chat_proto::{
-    Body, ChannelId, ChannelType, Entry, EntryKind, Rejection, Seq, Timestamp, UserId,
-};
+use chat_proto::{ChannelId, ChannelType, Entry, Rejection, Seq, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::engine::Engine;
 use crate::caller::Caller;
+use crate::inboxes::preview;
 use crate::ports::{EntriesQuery, InboxPosition, InboxQuery, InboxRow, PageLimit};
 
 /// Channels in one answer's `left` that the client did not ask about.
@@ -355,25 +354,4 @@ fn parse_since(text: &str) -> Result<Timestamp, Rejection> {
     text.parse()
         .map(Timestamp)
         .map_err(|_| Rejection::bad_request("`since` is not one that this server gave out"))
-}
-
-/// A message cut to what a list of channels shows.
-fn preview(mut entry: Entry, bytes_max: usize) -> Entry {
-    if let EntryKind::Message(message) = &mut entry.kind {
-        match &mut message.body {
-            Some(Body::Text {
-                text,
-                attachments,
-                data,
-            }) => {
-                text.truncate(text.floor_char_boundary(bytes_max));
-                attachments.truncate(1);
-                *data = None;
-            }
-            // A part of a cipher is of no use to anybody.
-            Some(body) if body.size_bytes() > bytes_max => message.body = None,
-            Some(_) | None => {}
-        }
-    }
-    entry
 }

@@ -3,31 +3,62 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use chat_proto::{ChannelId, ChannelType, Record, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, ChannelType, NodeId, Record, Seq, Timestamp, UserId};
 
 use super::MemoryStore;
 use super::log::Log;
 use super::state::{Standing, State};
 use crate::ports::{
-    InboxCapabilities, InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore, LeftChannel,
-    Mark, MarkRise, PortError,
+    FanOutMark, InboxCapabilities, InboxPage, InboxPosition, InboxQuery, InboxRow, InboxStore,
+    InboxUpdate, LeftChannel, Mark, MarkRise, PortError,
 };
 
 #[async_trait]
 impl InboxStore for MemoryStore {
     fn capabilities(&self) -> InboxCapabilities {
-        InboxCapabilities {
-            derives_rows: true,
-            is_shared: false,
+        self.inbox_capabilities
+    }
+
+    async fn fan_out(&self, update: InboxUpdate) -> Result<(), PortError> {
+        if self.inbox_capabilities.derives_rows {
+            return Err(PortError::misuse("inbox.fan_out"));
         }
+        self.state().copied.tell(update);
+        Ok(())
+    }
+
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        self.state().copied.keep_marks(marks);
+        Ok(())
+    }
+
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        self.state().copied.drop_marks(owner, channels);
+        Ok(())
+    }
+
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        self.state().copied.renew(owner, until);
+        Ok(())
+    }
+
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        Ok(self.state().copied.orphaned(now, limit))
     }
 
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
         let state = self.state();
-        let channels = state.channels_of_member(&query.user);
-        let mut rows: Vec<InboxRow> = channels
-            .filter(|channel| state.holds_something_for(&query.user, channel))
-            .filter_map(|channel| state.row(&query.user, channel))
+        let mut rows: Vec<InboxRow> = self
+            .listed(&state, &query.user)
+            .into_iter()
             .filter(|row| query.since.is_none_or(|since| row.activity >= since))
             .filter(|row| {
                 query
@@ -49,7 +80,7 @@ impl InboxStore for MemoryStore {
         let state = self.state();
         let rows = channels
             .iter()
-            .filter_map(|channel| state.row(user, *channel));
+            .filter_map(|channel| self.row_of(&state, user, *channel));
         Ok(rows.collect())
     }
 
@@ -60,15 +91,14 @@ impl InboxStore for MemoryStore {
         limit: usize,
     ) -> Result<Vec<LeftChannel>, PortError> {
         let state = self.state();
-        let standings = state.channels_of.get(user).into_iter().flatten();
-        let mut left: Vec<LeftChannel> = standings
-            .filter_map(|(channel, standing)| match standing {
-                Standing::Member => None,
-                Standing::Left { at } => Some(LeftChannel {
-                    channel: *channel,
-                    at: *at,
-                }),
-            })
+        let left = if self.inbox_capabilities.derives_rows {
+            state.left_of(user)
+        } else {
+            state.copied.left_of(user)
+        };
+        let left = left.into_iter();
+        let mut left: Vec<LeftChannel> = left
+            .map(|(channel, at)| LeftChannel { channel, at })
             .filter(|left| left.at >= since)
             .collect();
         left.sort_by_key(|left| Reverse((left.at, left.channel)));
@@ -78,6 +108,13 @@ impl InboxStore for MemoryStore {
 
     async fn large_channels(&self, user: &UserId) -> Result<Vec<ChannelId>, PortError> {
         let state = self.state();
+        if !self.inbox_capabilities.derives_rows {
+            let channels = state.copied.channels_of(user).into_iter();
+            return Ok(channels
+                .filter(|(_, large)| *large)
+                .map(|(channel, _)| channel)
+                .collect());
+        }
         let is_large = |channel: &ChannelId| {
             let log = state.logs.get(channel);
             log.is_some_and(|log| log.state.is_large())
@@ -88,7 +125,11 @@ impl InboxStore for MemoryStore {
     async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError> {
         let mut state = self.state();
         for rise in rises {
-            if let Some(log) = state.logs.get_mut(&rise.channel) {
+            if !self.inbox_capabilities.derives_rows {
+                if let Some(row) = state.copied.member_row(&rise.user, rise.channel) {
+                    row.marks.raise(&rise);
+                }
+            } else if let Some(log) = state.logs.get_mut(&rise.channel) {
                 log.raise(&rise);
             }
         }
@@ -100,7 +141,14 @@ impl InboxStore for MemoryStore {
         channel: ChannelId,
         users: &[UserId],
     ) -> Result<Vec<(UserId, Mark)>, PortError> {
-        let state = self.state();
+        let mut state = self.state();
+        if !self.inbox_capabilities.derives_rows {
+            let marks = users.iter().filter_map(|user| {
+                let row = state.copied.member_row(user, channel)?;
+                Some((user.clone(), row.marks.shown()))
+            });
+            return Ok(marks.collect());
+        }
         let Some(log) = state.logs.get(&channel) else {
             return Ok(Vec::new());
         };
@@ -109,12 +157,55 @@ impl InboxStore for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// The rows that a user's inbox lists, in any order.
+    fn listed(&self, state: &State, user: &UserId) -> Vec<InboxRow> {
+        if self.inbox_capabilities.derives_rows {
+            let channels = state.channels_of_member(user);
+            return channels
+                .filter(|channel| state.holds_something_for(user, channel))
+                .filter_map(|channel| state.row(user, channel))
+                .collect();
+        }
+        let channels = state.copied.channels_of(user).into_iter();
+        channels
+            .filter(|(channel, _)| state.copied_holds_something(user, *channel))
+            .filter_map(|(channel, _)| state.copied_row(user, channel))
+            .collect()
+    }
+
+    fn row_of(&self, state: &State, user: &UserId, channel: ChannelId) -> Option<InboxRow> {
+        if self.inbox_capabilities.derives_rows {
+            state.row(user, channel)
+        } else {
+            state.copied_row(user, channel)
+        }
+    }
+}
+
 impl State {
+    /// The channels that the user left.
+    fn left_of(&self, user: &UserId) -> Vec<(ChannelId, Timestamp)> {
+        let standings = self.channels_of.get(user).into_iter().flatten();
+        let left = standings.filter_map(|(channel, standing)| match standing {
+            Standing::Member => None,
+            Standing::Left { at } => Some((*channel, *at)),
+        });
+        left.collect()
+    }
+
     fn channels_of_member(&self, user: &UserId) -> impl Iterator<Item = ChannelId> {
         let standings = self.channels_of.get(user).into_iter().flatten();
         standings
             .filter(|(_, standing)| **standing == Standing::Member)
             .map(|(channel, _)| *channel)
+    }
+
+    /// When the newest entry came that the user may know of.
+    pub(super) fn changed_at(&self, user: &UserId, channel: ChannelId) -> Option<Timestamp> {
+        let records = self.logs.get(&channel)?.since(Seq(0)).iter();
+        let is_open = |record: &&Record| !record.entry.is_withheld_from(user);
+        records.rev().find(is_open).map(|record| record.entry.at)
     }
 
     /// Whether there is more in the channel than what is withheld from the user.
@@ -125,7 +216,7 @@ impl State {
     }
 
     /// The channel as this member's inbox shows it.
-    fn row(&self, user: &UserId, channel: ChannelId) -> Option<InboxRow> {
+    pub(super) fn row(&self, user: &UserId, channel: ChannelId) -> Option<InboxRow> {
         let log = self.logs.get(&channel)?;
         let member = *log.members.get(user)?;
         let meta = log.state.meta()?.clone();
@@ -137,11 +228,7 @@ impl State {
             .iter()
             .filter(is_open)
             .rfind(|record| record.entry.kind.is_message());
-        let changed_at = log
-            .since(Seq(0))
-            .iter()
-            .rfind(is_open)
-            .map(|record| record.entry.at);
+        let changed_at = self.changed_at(user, channel);
         Some(InboxRow {
             channel,
             peer: match meta.channel_type {

@@ -45,7 +45,21 @@ impl MarkRow {
         }
     }
 
-    fn raise(&mut self, rise: &MarkRise) {
+    /// The user has become a member by the entry that made this head: nothing before it is unread, or hidden.
+    pub(super) fn start_at(&mut self, joined: Head) {
+        let shown = self.shown().read.max(joined);
+        self.read = self.read.max(joined);
+        self.shown_read = (shown < self.read).then_some(shown);
+    }
+
+    /// The user's own message made this head.
+    pub(super) fn raise_over_own(&mut self, own: Head) {
+        if Some(self.read.n.0) == own.n.0.checked_sub(1) {
+            self.read = own;
+        }
+    }
+
+    pub(super) fn raise(&mut self, rise: &MarkRise) {
         let shown = self.shown().read;
         let own = match rise.kind {
             MarkKind::Read => &mut self.read,

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod clock;
+mod copied;
 mod directory;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
 
+use super::copied::Copied;
 use super::log::Log;
 use super::person::People;
 use crate::ports::{Device, Profile, TokenHash};
@@ -13,6 +14,8 @@ pub(super) struct State {
     pub(super) logs: HashMap<ChannelId, Log>,
     /// Notes by channel and the head at which they were made.
     pub(super) body_notes: BTreeMap<(ChannelId, Seq), BTreeSet<Seq>>,
+    /// Inboxes, where they are not derived.
+    pub(super) copied: Copied,
     /// Every channel that a user is or was in.
     pub(super) channels_of: HashMap<UserId, BTreeMap<ChannelId, Standing>>,
     pub(super) users: HashMap<UserId, User>,

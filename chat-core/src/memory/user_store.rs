@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chat_proto::people::{
     ContactState, DirectFrom, Prefs, PrefsChange, Relation, UserEntry, UserEntryKind,
 };
-use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, DeviceId, Epoch, Seq, Timestamp, UserId};
 
 use super::MemoryStore;
 use super::page::page;
@@ -20,6 +20,10 @@ use crate::ports::{
 
 #[async_trait]
 impl UserStore for MemoryStore {
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        Ok(self.epoch)
+    }
+
     async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         let mut state = self.state();
         let user = state.user_at_first_sight(&seen.user, seen.user_name, seen.at);

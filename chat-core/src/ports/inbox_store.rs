@@ -133,7 +133,8 @@ pub struct Mark {
 /// - A raised mark MUST count as activity of that user's row only (`a_mark_is_activity_of_its_owner`).
 ///
 /// Where rows are not derived from the logs, all of the above MUST hold once `fan_out` was told of what was appended, and:
-/// - Updates MUST lead to the same rows in whatever order they come, and however often (`updates_converge_in_any_order`).
+/// - Updates MUST lead to the same rows in whatever order they come, and however often; only the read mark over one's own
+///   messages, which asks what was read before, may stay behind (`updates_converge_in_any_order`).
 ///   No body that an update has replaced or erased may be in any read (`a_replaced_copy_is_in_no_read`).
 /// - Once a channel is large, its rows MUST show what the log holds when they are asked for
 ///   (`rows_of_large_channels_are_read_on_request`).

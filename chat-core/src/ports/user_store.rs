@@ -7,7 +7,7 @@ use chat_proto::people::{
     ContactState, DeviceChange, DirectFrom, Prefs, ProfileChange, Relation, RelationChange, Status,
     UserEntry, UserEntryKind,
 };
-use chat_proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
+use chat_proto::{ChannelId, DeviceId, Epoch, Seq, Timestamp, UserId};
 
 use super::{PageLimit, PortError};
 
@@ -226,8 +226,13 @@ pub type WrittenEntries = BTreeMap<UserId, Vec<UserEntry>>;
 /// - `set_status` MUST keep the status as it was given and write no entry (`a_status_is_kept_and_not_logged`), with a
 ///   rev above those of the user's former ones (`each_status_has_a_higher_rev`).
 /// - What was acknowledged MUST be found after `reopen` (`users_survive_reopen`).
+/// - `epoch` MUST be the same for the life of the store, also after `reopen` (`the_epoch_of_users_outlives_reopen`).
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
+    /// The life of the store: places in the logs of users mean nothing in another one. One that keeps messages as well
+    /// answers what [`MessageStore::epoch`](super::MessageStore::epoch) does.
+    async fn epoch(&self) -> Result<Epoch, PortError>;
+
     /// Notes that a user's device was used.
     async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError>;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chat_core::decorators::{Decorated, Layer};
@@ -33,6 +34,7 @@ pub struct Script {
     steps: Arc<Mutex<BTreeMap<&'static str, VecDeque<Step>>>>,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     let_on: Arc<LetOn>,
+    dead: Arc<AtomicBool>,
 }
 
 struct LetOn(Semaphore);
@@ -47,6 +49,11 @@ impl Script {
     pub fn plan(&self, op: &'static str, steps: &[Step]) {
         let mut planned = self.steps.lock().expect("no test panics with it");
         planned.entry(op).or_default().extend(steps);
+    }
+
+    /// From now on every call fails, and does nothing: for the ports the node behind it is gone.
+    pub fn kill(&self) {
+        self.dead.store(true, Ordering::SeqCst);
     }
 
     pub fn let_on(&self) {
@@ -71,6 +78,9 @@ impl Script {
             .expect("no test panics with it")
             .entry(op)
             .or_default() += 1;
+        if self.dead.load(Ordering::SeqCst) {
+            return Step::Fail;
+        }
         let mut planned = self.steps.lock().expect("no test panics with it");
         planned
             .get_mut(op)

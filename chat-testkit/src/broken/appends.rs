@@ -13,6 +13,7 @@ use chat_core::proto::channel::MemberChange;
 use chat_core::proto::{Body, ChannelId, EntryKind, Head, Limits, Seq};
 
 use super::messages::MessagesTwist;
+use crate::log_writer::WHOLE_PAGE;
 
 /// Counts the next number up before it knows whether the append happens: a refused append leaves a hole.
 #[derive(Default)]
@@ -49,6 +50,55 @@ impl MessagesTwist for NumberGivenOutBeforeCommit {
                 .max(given_out.get(channel).copied().unwrap_or_default());
         }
         Ok(heads)
+    }
+}
+
+/// Settles an append that had no answer by looking whether it is there. What is not there yet may still come.
+#[derive(Default)]
+pub struct ResolvesByReading;
+
+const READ_TRIES_MAX: usize = 100;
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+#[async_trait]
+impl MessagesTwist for ResolvesByReading {
+    async fn append(
+        &self,
+        inner: &dyn MessageStore,
+        append: Append,
+    ) -> Result<AppendOutcome, PortError> {
+        let (channel, after) = (append.channel, append.expected_head);
+        let names: Vec<_> = append
+            .records
+            .iter()
+            .map(|of| of.record.entry.message)
+            .collect();
+        let error = match inner.append(append).await {
+            Err(error) if error.retry() == Retry::Unknown => error,
+            outcome => return outcome,
+        };
+        let query = EntriesQuery {
+            channel,
+            after,
+            limit: WHOLE_PAGE,
+        };
+        let mut tries = 0;
+        let page = loop {
+            match inner.entries(query.clone()).await {
+                Ok(page) => break page,
+                Err(_) if tries < READ_TRIES_MAX => tokio::time::sleep(READ_AGAIN_AFTER).await,
+                Err(_) => return Err(error),
+            }
+            tries += 1;
+        };
+        let there = page.entries.iter().zip(&names);
+        let durable = there
+            .take_while(|(entry, name)| entry.message == **name)
+            .count();
+        match durable {
+            0 => Err(PortError::unavailable("messages.append", Retry::Safe).with_source(error)),
+            durable => Ok(AppendOutcome::Appended { durable }),
+        }
     }
 }
 

@@ -48,6 +48,16 @@ pub trait InboxTwist: Send + Sync + 'static {
         inner.fan_out(update).await
     }
 
+    /// Instead of [`InboxStore::orphaned_fan_out_marks`].
+    async fn orphaned_fan_out_marks(
+        &self,
+        inner: &dyn InboxStore,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        inner.orphaned_fan_out_marks(now, limit).await
+    }
+
     /// Instead of [`InboxStore::raise`].
     async fn raise(&self, inner: &dyn InboxStore, rises: Vec<MarkRise>) -> Result<(), PortError> {
         inner.raise(rises).await
@@ -116,7 +126,8 @@ impl<T: InboxTwist> InboxStore for TwistedInbox<T> {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<FanOutMark>, PortError> {
-        self.inner.orphaned_fan_out_marks(now, limit).await
+        let twist = &self.twist;
+        twist.orphaned_fan_out_marks(&*self.inner, now, limit).await
     }
 
     async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {

@@ -4,6 +4,7 @@
 
 mod appends;
 mod bodies;
+mod copied;
 mod inbox;
 mod messages;
 mod people;
@@ -18,13 +19,15 @@ mod views;
 pub use appends::{
     AcknowledgesTheLoser, ClaimsMoreThanIsDurable, CutsLongBodies, EndsTextAtZero,
     ForgetsDepartures, ForgetsUnknownFields, KnownKeyAppendedAgain, NotWrittenClaimedAfterTimeout,
-    NumberGivenOutBeforeCommit, TearsCreationFromFirstMessage, VisibleOutOfOrder,
+    NumberGivenOutBeforeCommit, ResolvesByReading, TearsCreationFromFirstMessage,
+    VisibleOutOfOrder,
 };
 pub use bodies::{
     BodiesSetLater, ByTheLetter, CopiesAsSent, CountsWhatIsWithheld, EditsKeepTheirBodies,
     ForgetsThatItIsWithheld, HeadAfterAnnotations, LastSetWins, ListsWhatIsWithheld, NotesInMemory,
     NotesWhatWasSent, RowsByTheLetter, TargetsWithoutPins,
 };
+pub use copied::{CopiesOnce, KeepsLargeRows, LastToldWins, TakesMarksOfTheLiving};
 pub use inbox::{InboxTwist, TwistedInbox};
 pub use messages::{MessagesTwist, TwistedMessages};
 pub use people::{

@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::inbox::{InboxTwist, TwistedInbox};
 use super::messages::{MessagesTwist, TwistedMessages};
 use super::users::{TwistedUsers, UsersTwist};
-use super::{appends, bodies, people, reads, rows, views};
+use super::{appends, bodies, copied as copies, people, reads, rows, views};
+use chat_core::memory::MemoryStore;
+use chat_core::ports::InboxStore;
+
 use crate::factory::Stores;
+use crate::fanned_out::FannedOut;
 use crate::memory_stores::MemoryStores;
 
 /// A broken store, and the case that must catch it.
@@ -287,6 +291,36 @@ pub const BROKEN: &[Broken] = &[
         wrap: inbox::<rows::MarksLiftEverybody>,
     },
     Broken {
+        name: "last_told_wins",
+        caught_by: "updates_converge_in_any_order",
+        law: "updates lead to the same row",
+        wrap: copied::<copies::LastToldWins>,
+    },
+    Broken {
+        name: "copies_once",
+        caught_by: "a_replaced_copy_is_in_no_read",
+        law: "a copy that was replaced or erased is in no read",
+        wrap: copied::<copies::CopiesOnce>,
+    },
+    Broken {
+        name: "keeps_large_rows",
+        caught_by: "rows_of_large_channels_are_read_on_request",
+        law: "shows what the log holds when it is asked for",
+        wrap: copied::<copies::KeepsLargeRows>,
+    },
+    Broken {
+        name: "takes_marks_of_the_living",
+        caught_by: "fan_out_marks_outlive_their_owner",
+        law: "once its owner's lease has ended",
+        wrap: copied::<copies::TakesMarksOfTheLiving>,
+    },
+    Broken {
+        name: "epoch_of_users_drawn_anew",
+        caught_by: "the_epoch_of_users_outlives_reopen",
+        law: "the epoch outlives",
+        wrap: users::<views::EpochDrawnAnew>,
+    },
+    Broken {
         name: "nameless_at_first_sight",
         caught_by: "first_sight_makes_a_user",
         law: "the first sight makes the user known",
@@ -545,6 +579,16 @@ fn inbox<T: InboxTwist + Default>() -> Wrap {
     Arc::new(|stores| {
         let inner = Arc::clone(stores.inbox());
         stores.with_inbox(Arc::new(TwistedInbox::new(inner, T::default())))
+    })
+}
+
+/// In place of the stores that derive their rows, others that are told them.
+fn copied<T: InboxTwist + Default>() -> Wrap {
+    let store = Arc::new(MemoryStore::key_value());
+    let twisted: Arc<dyn InboxStore> = Arc::new(TwistedInbox::new(store.clone(), T::default()));
+    Arc::new(move |_| {
+        let messages = FannedOut::over(store.clone(), Arc::clone(&twisted));
+        Stores::new(messages).with_inbox(Arc::clone(&twisted))
     })
 }
 

@@ -10,11 +10,16 @@ use chat_core::ports::{
     WrittenEntries,
 };
 use chat_core::proto::people::{ContactState, Prefs, Relation};
-use chat_core::proto::{ChannelId, DeviceId, Seq, Timestamp, UserId};
+use chat_core::proto::{ChannelId, DeviceId, Epoch, Seq, Timestamp, UserId};
 
 /// What a [`TwistedUsers`] does otherwise than its store; what is not overridden it does alike.
 #[async_trait]
 pub trait UsersTwist: Send + Sync + 'static {
+    /// Instead of [`UserStore::epoch`].
+    async fn epoch(&self, inner: &dyn UserStore) -> Result<Epoch, PortError> {
+        inner.epoch().await
+    }
+
     /// Instead of [`UserStore::seen`].
     async fn seen(
         &self,
@@ -158,6 +163,10 @@ impl<T: UsersTwist> TwistedUsers<T> {
 
 #[async_trait]
 impl<T: UsersTwist> UserStore for TwistedUsers<T> {
+    async fn epoch(&self) -> Result<Epoch, PortError> {
+        self.twist.epoch(&*self.inner).await
+    }
+
     async fn seen(&self, seen: DeviceSeen) -> Result<WrittenEntries, PortError> {
         self.twist.seen(&*self.inner, seen).await
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use chat_core::ports::{MembersPage, MembersQuery, MessageStore, PortError};
+use chat_core::ports::{MembersPage, MembersQuery, MessageStore, PortError, UserStore};
 use chat_core::proto::{ChannelId, Epoch, Head, UserId};
 use uuid::Uuid;
 
 use super::messages::MessagesTwist;
+use super::users::UsersTwist;
 
 /// Begins a page of members with the one that the last page ended with.
 #[derive(Default)]
@@ -82,6 +83,13 @@ impl Default for EpochDrawnAnew {
         Self {
             epoch: Epoch::from_uuid(Uuid::new_v4()),
         }
+    }
+}
+
+#[async_trait]
+impl UsersTwist for EpochDrawnAnew {
+    async fn epoch(&self, _inner: &dyn UserStore) -> Result<Epoch, PortError> {
+        Ok(self.epoch)
     }
 }
 

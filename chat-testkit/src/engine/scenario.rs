@@ -135,17 +135,51 @@ impl Scenario {
     /// # Panics
     /// When the channel cannot even be created.
     pub fn run(self, seed: u64, ports: impl FnOnce() -> Ports) -> Verdict {
-        run_paused(async {
-            let ports = ports();
-            let run = Run {
-                scenario: self,
-                seed,
-                journal: Journal::default(),
-                clock: RuntimeClock::start(),
-                ports,
-            };
-            Box::pin(run.run()).await
-        })
+        run_paused(async { Box::pin(self.run_over(seed, ports())).await })
+    }
+
+    /// Runs it by the real clock, over ports that other processes serve: what a database does cannot be hurried. The seed
+    /// fixes what is done, not in which order the answers come.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_in_real_time<P: Future<Output = Ports>>(
+        self,
+        seed: u64,
+        ports: impl FnOnce() -> P,
+    ) -> Verdict {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a test may start a runtime")
+            .block_on(async {
+                let ports = ports().await;
+                Box::pin(self.run_over(seed, ports)).await
+            })
+    }
+
+    /// The same on the runtime of whoever calls.
+    pub async fn run_on_this_runtime(self, seed: u64, ports: Ports) -> Verdict {
+        Box::pin(self.run_over(seed, ports)).await
+    }
+
+    async fn run_over(self, seed: u64, ports: Ports) -> Verdict {
+        let run = Run {
+            scenario: self,
+            seed,
+            journal: Journal::default(),
+            clock: RuntimeClock::start(),
+            ports,
+        };
+        run.run().await
+    }
+
+    /// The same with so many engines.
+    #[must_use]
+    pub fn engines(mut self, engines: u16) -> Self {
+        self.engines = engines;
+        self
     }
 
     fn users(&self) -> Vec<UserId> {

@@ -1,6 +1,7 @@
 //! Proof of the `InboxStore` contract: one case per sentence.
 
 mod changed;
+mod copied;
 mod last;
 mod listing;
 mod marks;
@@ -10,6 +11,10 @@ mod unread;
 pub use changed::{
     a_channel_of_withheld_entries_is_not_listed, an_erased_message_mentions_nobody,
     last_follows_edits_and_deletions, what_is_withheld_raises_nothing,
+};
+pub use copied::{
+    a_replaced_copy_is_in_no_read, fan_out_marks_outlive_their_owner,
+    rows_of_large_channels_are_read_on_request, updates_converge_in_any_order,
 };
 pub use last::{last_respects_the_visible_range, left_names_what_was_left};
 pub use listing::{
@@ -51,6 +56,10 @@ macro_rules! __inbox_store_cases {
             a_channel_of_withheld_entries_is_not_listed
             left_names_what_was_left
             a_mark_is_activity_of_its_owner
+            updates_converge_in_any_order
+            a_replaced_copy_is_in_no_read
+            rows_of_large_channels_are_read_on_request
+            fan_out_marks_outlive_their_owner
         }
     };
 }

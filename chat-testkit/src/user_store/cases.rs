@@ -180,6 +180,24 @@ pub async fn users_survive_reopen(opened: Opened) {
     );
 }
 
+/// The epoch stays what it is: asked again, after writes, and opened again.
+pub async fn the_epoch_of_users_outlives_reopen(opened: Opened) {
+    let epoch = opened.users().epoch().await.expect("the store answers");
+    see(
+        opened.users(),
+        sight(&fresh_user("alice"), fresh_device(), 0),
+    )
+    .await;
+    let after = opened.users().epoch().await.expect("the store answers");
+    assert_eq!(after, epoch, "a write does not change the epoch");
+    let mut opened = opened;
+    for _ in 0..2 {
+        opened = opened.reopen().await;
+        let again = opened.users().epoch().await.expect("the store answers");
+        assert_eq!(again, epoch, "the epoch outlives the process");
+    }
+}
+
 /// All that a store knows of somebody.
 async fn everything(
     person: &Person,

@@ -8,7 +8,8 @@ mod relations;
 
 pub use cases::{
     a_forgotten_device_is_gone, an_empty_log_is_at_zero, devices_are_the_users_own,
-    first_sight_makes_a_user, seeing_again_changes_only_the_time, users_survive_reopen,
+    first_sight_makes_a_user, seeing_again_changes_only_the_time,
+    the_epoch_of_users_outlives_reopen, users_survive_reopen,
 };
 pub use log::{
     a_write_answers_what_it_wrote, devices_are_told_by_the_log, logs_are_the_users_own,
@@ -60,6 +61,7 @@ macro_rules! __user_store_cases {
             a_status_is_kept_and_not_logged
             each_status_has_a_higher_rev
             users_survive_reopen
+            the_epoch_of_users_outlives_reopen
         }
     };
 }

@@ -1,0 +1,192 @@
+//! A user's channels: a join over members, heads and marks, so that an append has nothing to fan out.
+
+use async_trait::async_trait;
+use chat_core::ports::{
+    FanOutMark, InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark,
+    MarkRise, PortError,
+};
+use chat_proto::{ChannelId, NodeId, Seq, Timestamp, UserId};
+
+use crate::decode::{Fields, bound};
+use crate::message_store::{names, uuids};
+use crate::sql::rows::Binds;
+use crate::sql::{fan_out, inbox as sql};
+use crate::store::PostgresStore;
+use crate::writer::FanOutWrite;
+
+#[async_trait]
+impl InboxStore for PostgresStore {
+    fn capabilities(&self) -> InboxCapabilities {
+        InboxCapabilities {
+            derives_rows: true,
+            is_shared: true,
+        }
+    }
+
+    async fn keep_fan_out_marks(&self, marks: Vec<FanOutMark>) -> Result<(), PortError> {
+        let write = FanOutWrite::Keep(marks);
+        self.writers
+            .fan_out("inbox.keep_fan_out_marks", write)
+            .await
+    }
+
+    async fn drop_fan_out_marks(
+        &self,
+        owner: &NodeId,
+        channels: &[ChannelId],
+    ) -> Result<(), PortError> {
+        let write = FanOutWrite::Drop(owner.clone(), channels.to_vec());
+        self.writers
+            .fan_out("inbox.drop_fan_out_marks", write)
+            .await
+    }
+
+    async fn renew_lease(&self, owner: &NodeId, until: Timestamp) -> Result<(), PortError> {
+        let write = FanOutWrite::Renew(owner.clone(), until);
+        self.writers.fan_out("inbox.renew_lease", write).await
+    }
+
+    async fn orphaned_fan_out_marks(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FanOutMark>, PortError> {
+        const OP: &str = "inbox.orphaned_fan_out_marks";
+        let mut binds = Binds::default();
+        binds.add(bound(now.0)).add(bound(limit as u64));
+        let rows = self.readers.all(OP, fan_out::ORPHANED, binds).await?;
+        rows.iter()
+            .map(|row| fan_out_mark(&Fields::new(row, OP)))
+            .collect()
+    }
+
+    async fn list(&self, query: InboxQuery) -> Result<InboxPage, PortError> {
+        const OP: &str = "inbox.list";
+        let limit = query.limit.max(1);
+        let behind = query.behind.as_ref();
+        let mut binds = Binds::default();
+        binds
+            .add(query.user.as_str())
+            .add(bound(query.since.map_or(0, |since| since.0)))
+            .add(behind.map(|behind| bound(behind.activity.0)))
+            .add(behind.map(|behind| behind.channel.as_uuid()))
+            .add(bound(limit as u64 + 1));
+        let rows = self.readers.all(OP, sql::LIST, binds).await?;
+        let more = rows.len() > limit;
+        let rows: Result<_, PortError> = rows
+            .iter()
+            .take(limit)
+            .map(|row| inbox_row(&Fields::new(row, OP)))
+            .collect();
+        Ok(InboxPage { rows: rows?, more })
+    }
+
+    async fn rows(
+        &self,
+        user: &UserId,
+        channels: &[ChannelId],
+    ) -> Result<Vec<InboxRow>, PortError> {
+        const OP: &str = "inbox.rows";
+        let mut binds = Binds::default();
+        binds.add(user.as_str()).add(uuids(channels));
+        let rows = self.readers.all(OP, sql::ROWS, binds).await?;
+        rows.iter()
+            .map(|row| inbox_row(&Fields::new(row, OP)))
+            .collect()
+    }
+
+    async fn left(
+        &self,
+        user: &UserId,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LeftChannel>, PortError> {
+        const OP: &str = "inbox.left";
+        let mut binds = Binds::default();
+        binds
+            .add(user.as_str())
+            .add(bound(since.0))
+            .add(bound(limit as u64));
+        let rows = self.readers.all(OP, sql::LEFT, binds).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new(row, OP);
+                Ok(LeftChannel {
+                    channel: fields.channel("uuid")?,
+                    at: Timestamp(fields.number("at")?),
+                })
+            })
+            .collect()
+    }
+
+    async fn large_channels(&self, user: &UserId) -> Result<Vec<ChannelId>, PortError> {
+        const OP: &str = "inbox.large_channels";
+        let mut binds = Binds::default();
+        binds.add(user.as_str());
+        let rows = self.readers.all(OP, sql::LARGE, binds).await?;
+        rows.iter()
+            .map(|row| Fields::new(row, OP).channel("uuid"))
+            .collect()
+    }
+
+    async fn raise(&self, rises: Vec<MarkRise>) -> Result<(), PortError> {
+        self.writers.raise(rises).await
+    }
+
+    async fn marks(
+        &self,
+        channel: ChannelId,
+        users: &[UserId],
+    ) -> Result<Vec<(UserId, Mark)>, PortError> {
+        const OP: &str = "inbox.marks";
+        let mut binds = Binds::default();
+        binds.add(channel.as_uuid()).add(names(users));
+        let rows = self.readers.all(OP, sql::MARKS, binds).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new(row, OP);
+                let mark = Mark {
+                    read: fields.head("read_seq", "read_n")?,
+                    delivered: fields.head("delivered_seq", "delivered_n")?,
+                };
+                Ok((fields.user("user_id")?, mark))
+            })
+            .collect()
+    }
+}
+
+fn inbox_row(fields: &Fields<'_>) -> Result<InboxRow, PortError> {
+    let meta = fields
+        .snapshot()?
+        .meta
+        .ok_or_else(|| fields.corrupt("a channel without settings"))?;
+    let peer = match fields.has("peer")? {
+        true => Some(fields.user("peer")?),
+        false => None,
+    };
+    let last = match fields.has("seq")? {
+        true => Some(fields.entry()?),
+        false => None,
+    };
+    Ok(InboxRow {
+        channel: fields.channel("uuid")?,
+        meta,
+        peer,
+        member: fields.member()?,
+        member_count: fields.number("member_count")?,
+        head: fields.head("head_seq", "head_n")?,
+        read: fields.head("read_seq", "read_n")?,
+        mentions: fields.number("mentions")?,
+        last,
+        activity: Timestamp(fields.number("activity")?),
+    })
+}
+
+fn fan_out_mark(fields: &Fields<'_>) -> Result<FanOutMark, PortError> {
+    let owner = String::from_utf8(fields.value("owner")?);
+    Ok(FanOutMark {
+        owner: NodeId::new(owner.map_err(|error| fields.corrupt(error))?),
+        channel: fields.channel("channel")?,
+        after: Seq(fields.number("after_seq")?),
+    })
+}
