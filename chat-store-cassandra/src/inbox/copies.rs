@@ -64,7 +64,9 @@ impl Db {
         messages: &[Entry],
         writes: &mut RowWrites<'_>,
     ) -> Result<(), PortError> {
-        let Some(newest) = messages.iter().max_by_key(|entry| entry.seq) else {
+        // An entry that edits what is no message was never decided by the rules; no log may stop a row because of it.
+        let messages = messages.iter().filter(|entry| entry.kind.is_message());
+        let Some(newest) = messages.max_by_key(|entry| entry.seq) else {
             return Ok(());
         };
         let rev = newest.as_message().and_then(|message| message.rev);
