@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use chat_core::Engine;
-use chat_store_sqlite::{Health, SqliteStore};
 use chat_transport_ws::with_error_shape;
 use http::{StatusCode, header};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
+
+use crate::stores::Stores;
 
 /// How often what was measured is condensed: without it, measurements pile up between two scrapes.
 pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) engine: Engine,
-    pub(crate) store: SqliteStore,
+    pub(crate) stores: Stores,
     pub(crate) metrics: Metrics,
 }
 
@@ -59,11 +60,10 @@ pub(crate) fn router(admin: Admin) -> Router {
 }
 
 async fn readiness(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
-    let why = match admin.store.health() {
-        _ if admin.engine.is_draining() => Some("the server is stopping".to_owned()),
-        Health::Writable => None,
-        Health::Refusing { why } => Some(why),
-        other => Some(format!("the store is not writable: {other:?}")),
+    let why = if admin.engine.is_draining() {
+        Some("the server is stopping".to_owned())
+    } else {
+        admin.stores.refusal()
     };
     let status = if why.is_none() {
         StatusCode::OK

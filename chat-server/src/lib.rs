@@ -1,5 +1,5 @@
-//! The reference chat server: the engine on SQLite, with accounts of its own or the host's JWTs, behind WebSocket and
-//! HTTP. The only crate that names concrete adapters.
+//! The reference chat server: the engine on SQLite, PostgreSQL or Cassandra, with accounts of its own or the host's JWTs,
+//! behind WebSocket and HTTP. The only crate that names concrete adapters.
 //!
 //! ```no_run
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,6 +20,7 @@
 //! | [`auth`] | tokens to users: the server's own and JWTs; which users there are |
 //! | [`accounts`] | sign-up, log-in, devices, profiles over HTTP |
 //! | [`admin`] | health, readiness and metrics on a port of their own |
+//! | [`stores`] | where everything durable is kept: SQLite, PostgreSQL, Cassandra |
 //! | [`logging`] | log lines |
 
 pub mod accounts;
@@ -28,3 +29,4 @@ pub mod auth;
 pub mod logging;
 pub mod server;
 pub mod settings;
+pub mod stores;

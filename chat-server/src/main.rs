@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use chat_server::logging;
 use chat_server::server::{Addresses, run};
-use chat_server::settings::{Arguments, Settings};
+use chat_server::settings::{AdminCommand, Arguments, Command, Settings};
+use chat_server::stores::{StoresError, Upkeep, apply_schemas, draw_new_epochs};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,8 +26,11 @@ fn main() -> ExitCode {
         Err(error) => return fail(UNUSABLE_SETTINGS, &error.to_string()),
     };
     logging::start(&settings.log);
+    if let Some(command) = &arguments.command {
+        return act(command, &settings);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers())
+        .worker_threads(workers(&settings))
         .enable_all()
         .build()
     {
@@ -59,6 +63,42 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does what an operator asked for, and tells of it.
+fn act(command: &Command, settings: &Settings) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("the system gives no threads: {error}")),
+    };
+    let done = match command {
+        Command::Admin(AdminCommand::Schema(_)) => {
+            runtime.block_on(apply_schemas(&settings.stores))
+        }
+        Command::Admin(AdminCommand::Epoch(_)) => {
+            runtime.block_on(draw_new_epochs(&settings.stores))
+        }
+        other => return fail(FAILED, &format!("nobody knows how to do {other:?}")),
+    };
+    match done {
+        Ok(done) => {
+            let mut out = io::stdout().lock();
+            for Upkeep { store, epoch, .. } in done {
+                // Nobody has to read it.
+                let _ = match epoch {
+                    Some(epoch) => writeln!(out, "{store}: the new epoch is {epoch}"),
+                    None => writeln!(out, "{store}: the schema is up to date"),
+                };
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error @ StoresError::Nothing) => fail(UNUSABLE_SETTINGS, &error.to_string()),
+        Err(error) => fail(FAILED, &error.to_string()),
+    }
+}
+
 /// Tells where the server listens: the real port where the settings left it open.
 fn announce(addresses: &Addresses) {
     let mut out = io::stdout().lock();
@@ -76,8 +116,9 @@ fn fail(code: u8, why: &str) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// One core is left to the store's writer, which is busy whenever messages come: sharing it makes both slower.
-fn workers() -> usize {
+/// One core is left to the writer of a SQLite store, which is busy whenever messages come: sharing it makes both slower.
+fn workers(settings: &Settings) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    cores.saturating_sub(1).max(1)
+    let left = usize::from(settings.keeps_messages_in_a_file());
+    cores.saturating_sub(left).max(1)
 }

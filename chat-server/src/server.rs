@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use axum::Router;
 use chat_core::memory::SystemClock;
-use chat_core::ports::{Accounts, Directory};
+use chat_core::ports::Directory;
 use chat_core::proto::Rejection;
 use chat_core::{BuildError, Engine};
-use chat_store_sqlite::{OpenError, SqliteStore};
 use chat_transport_ws::{
     RateSettings, ServeSettings, TransportSettings, openapi, router_beside, serve,
 };
@@ -27,9 +26,8 @@ use crate::accounts::{AccountsApi, PasswordHasher, routes};
 use crate::admin::{self, Admin, Metrics, UPKEEP_INTERVAL};
 use crate::auth::{JwtError, JwtVerifier, SYSTEM_USER, ServerDirectory, TokenAuthenticator};
 use crate::settings::{RatesSettings, Settings, SettingsError};
+use crate::stores::{Chosen, Stores, StoresError};
 
-/// The store's file in the data folder.
-const STORE_FILE: &str = "chat.db";
 /// Time for goodbyes after everybody has been told: what is queued, the close frame, its answer.
 const GOODBYE_MAX: Duration = Duration::from_secs(3);
 /// Time for requests to end.
@@ -67,9 +65,9 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
-    /// The store cannot be opened.
+    /// A store cannot be opened.
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Stores(#[from] StoresError),
     /// An address is not free.
     #[error(
         "{address} cannot be listened on ({source}); is another server running? name another address with --listen or --admin-listen"
@@ -86,8 +84,8 @@ pub enum ServerError {
     /// The system gives no randomness, or the recorder of metrics is taken.
     #[error("the server cannot start: {0}")]
     Start(String),
-    /// The store did not close well; what was acknowledged is safe.
-    #[error("the store did not close well ({0}); what was acknowledged is found at the next start")]
+    /// A store did not close well; what was acknowledged is safe.
+    #[error("a store did not close well ({0}); what was acknowledged is found at the next start")]
     Close(String),
 }
 
@@ -153,7 +151,7 @@ pub async fn run(
 }
 
 struct Server {
-    store: SqliteStore,
+    stores: Stores,
     engine: Engine,
     public: Router,
     admin: Option<Router>,
@@ -177,18 +175,13 @@ impl Server {
                 "auth.jwt.hs256_secret is shorter than 32 bytes; draw one with `openssl rand -base64 32`"
             );
         }
-        make_private_folder(&settings.data).map_err(|source| ServerError::Data {
-            path: settings.data.clone(),
-            source,
-        })?;
-        let store = SqliteStore::open(settings.data.join(STORE_FILE)).await?;
-        let accounts: Arc<dyn Accounts> = Arc::new(store.clone());
+        let stores = open_stores(settings).await?;
+        let accounts = stores.accounts();
         let directory = ServerDirectory::new(Arc::clone(&accounts), jwt.is_some());
         let authenticator =
             TokenAuthenticator::new(Arc::clone(&accounts), jwt, Arc::new(SystemClock));
-        let engine = Engine::builder()
-            .messages(store.clone())
-            .users(store.clone())
+        let engine = stores
+            .give(Engine::builder())
             .authenticator(authenticator)
             .directory(directory.clone())
             .system_user(SYSTEM_USER.parse().expect("a well-formed user id"))
@@ -212,12 +205,12 @@ impl Server {
         let admin = metrics.clone().map(|metrics| {
             admin::router(Admin {
                 engine: engine.clone(),
-                store: store.clone(),
+                stores: stores.clone(),
                 metrics,
             })
         });
         Ok(Self {
-            store,
+            stores,
             engine,
             public,
             admin,
@@ -256,10 +249,28 @@ impl Server {
         if timeout(REQUESTS_MAX, tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
-        let closed = self.store.close().await;
+        let closed = self.stores.close().await;
         tracing::info!("stopped");
         closed.map_err(|error| ServerError::Close(error.to_string()))
     }
+}
+
+async fn open_stores(settings: &Settings) -> Result<Stores, ServerError> {
+    let chosen = Chosen::new(&settings.stores, &settings.data);
+    if chosen.is_in(&settings.data) {
+        make_private_folder(&settings.data).map_err(|source| ServerError::Data {
+            path: settings.data.clone(),
+            source,
+        })?;
+    }
+    if chosen.splits_users() {
+        tracing::warn!(
+            messages = %chosen.messages,
+            users = %chosen.users,
+            "other servers can share the messages, but not the users; name a store for `stores.users` that they share too"
+        );
+    }
+    Ok(Stores::open_chosen(&chosen).await?)
 }
 
 fn public_router(engine: Engine, transport: TransportSettings, api: AccountsApi) -> Router {

@@ -24,8 +24,7 @@ impl Db {
         query: &MembersQuery,
     ) -> Result<MembersPage, PortError> {
         let limit = query.limit.max(1);
-        let through = self.through(op, query.channel).await?;
-        let head = self.head(op, query.channel).await?.seq;
+        let (through, head) = self.through_and_head(op, query.channel).await?;
         let changes = self
             .changes_behind(op, query.channel, (through, head))
             .await?;
@@ -54,8 +53,7 @@ impl Db {
         channel: ChannelId,
         users: &[UserId],
     ) -> Result<Memberships, PortError> {
-        let through = self.through(op, channel).await?;
-        let head = self.head(op, channel).await?.seq;
+        let (through, head) = self.through_and_head(op, channel).await?;
         let reads: Vec<_> = users
             .iter()
             .map(|user| self.membership_row(op, channel, user))
@@ -81,8 +79,7 @@ impl Db {
         channel: ChannelId,
         leaving: &BTreeSet<UserId>,
     ) -> Result<Option<UserId>, PortError> {
-        let through = self.through(op, channel).await?;
-        let head = self.head(op, channel).await?.seq;
+        let (through, head) = self.through_and_head(op, channel).await?;
         let mut changes = self.changes_behind(op, channel, (through, head)).await?;
         changes.retain(|user, _| !leaving.contains(user));
         let (mut after, mut best): (Option<UserId>, BTreeMap<UserId, Member>) = Default::default();

@@ -40,8 +40,7 @@ impl Db {
         op: &'static str,
         query: &MessagesQuery,
     ) -> Result<MessagesPage, PortError> {
-        let through = self.through(op, query.channel).await?;
-        let head = self.head(op, query.channel).await?.seq;
+        let (through, head) = self.through_and_head(op, query.channel).await?;
         let (mut after, mut last) = (query.after, query.before.previous().min(head));
         let chunk = query.limit.entries.saturating_add(1);
         let chunk = chunk.clamp(CHUNK_ROWS_MIN, CHUNK_ROWS);
@@ -99,8 +98,7 @@ impl Db {
         op: &'static str,
         query: &TargetsQuery,
     ) -> Result<Targets, PortError> {
-        let through = self.through(op, query.channel).await?;
-        let head = self.head(op, query.channel).await?.seq;
+        let (through, head) = self.through_and_head(op, query.channel).await?;
         let inside = query
             .seqs
             .iter()

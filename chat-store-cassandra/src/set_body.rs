@@ -29,8 +29,7 @@ const OP: &str = "messages.set_body";
 
 impl Db {
     pub(crate) async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
-        let through = self.through(OP, set.channel).await?;
-        let head = self.head(OP, set.channel).await?.seq;
+        let (through, head) = self.through_and_head(OP, set.channel).await?;
         let target = self.skeleton(set.channel, set.target, head).await?;
         let Some(target) = target.filter(LogRow::is_message) else {
             return Ok(());
@@ -43,6 +42,10 @@ impl Db {
             .edits(set.channel, set.target, (clean, set.rev), (through, head))
             .await?;
         self.clean_up(set.channel, target, &edits, head).await?;
+        if set.rev > head {
+            // Of the entries up to there not all are known yet.
+            return Ok(());
+        }
         let stamp = self.stamps.at(set.rev);
         let (bucket, place) = self.overlay_place(set.target);
         let values = (

@@ -16,6 +16,8 @@ use crate::store::Db;
 
 /// Entries between snapshots: half of what one may be behind, so that one that was not written does not matter.
 const SNAPSHOT_EVERY_ENTRIES: u64 = Limits::SNAPSHOT_AGE_ENTRIES_MAX as u64 / 2;
+/// Entries that an append folds for a snapshot.
+const FOLDED_ENTRIES_MAX: u64 = 8 * SNAPSHOT_EVERY_ENTRIES;
 /// Bytes of entries that are loaded beside a state; beyond, they are folded here.
 const SINCE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -77,6 +79,10 @@ impl Db {
             Some(snapshot) => ChannelState::from_snapshot(channel, snapshot),
             None => ChannelState::empty(channel),
         };
+        if last.0 - state.head().seq.0 > FOLDED_ENTRIES_MAX {
+            // Whoever loads must fold all of it; an append does not wait for that.
+            return Ok(());
+        }
         self.fold(OP, &mut state, last).await?;
         self.keep_snapshot(OP, &state).await
     }

@@ -140,6 +140,10 @@ impl Stamps {
         (self.generation << Self::SEQ_BITS) | seq
     }
 
+    pub(crate) fn generation(self) -> i64 {
+        self.generation
+    }
+
     /// Above every seq.
     pub(crate) fn last(self) -> i64 {
         (self.generation << Self::SEQ_BITS) | Self::SEQ_MAX

@@ -10,6 +10,7 @@ use chat_core::ports::PortError;
 use chat_proto::channel::MemberChange;
 use chat_proto::{ChannelId, Entry, Seq};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use scylla::DeserializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlValue;
@@ -27,6 +28,15 @@ const OP: &str = "messages.views";
 const BATCH_ROWS_MAX: usize = 64;
 /// Entries that `through` may lag behind where nothing but messages was appended, so that not each one costs a write.
 const LAG_ENTRIES_MAX: u64 = 32;
+
+/// Entries that a reader merges; where more are missing, it writes them.
+const MERGED_ENTRIES_MAX: u64 = 512;
+
+#[derive(DeserializeRow)]
+struct ThroughRow {
+    through: Option<i64>,
+    generation: Option<i64>,
+}
 
 /// An entry without its body, with what it means for the members.
 #[derive(Clone, Debug)]
@@ -61,9 +71,29 @@ impl Db {
         channel: ChannelId,
     ) -> Result<Seq, PortError> {
         let statement = &self.statements.through;
-        let rows: Vec<(Option<i64>,)> = self.read(op, statement, (channel.as_uuid(),)).await?;
-        let through = rows.first().and_then(|(through,)| *through).unwrap_or(0);
+        let rows: Vec<ThroughRow> = self.read(op, statement, (channel.as_uuid(),)).await?;
+        let row = rows.first();
+        let row = row.filter(|row| row.generation == Some(self.stamps.generation()));
+        let through = row.and_then(|row| row.through).unwrap_or(0);
         Ok(Seq(through.cast_unsigned()))
+    }
+
+    /// Up to where the views are written, and the log's head; to be read before any row. Views that are far behind are
+    /// written here: merging a long log again for every reader would take more than writing what it lacks once.
+    pub(crate) async fn through_and_head(
+        &self,
+        op: &'static str,
+        channel: ChannelId,
+    ) -> Result<(Seq, Seq), PortError> {
+        let (through, head) = tokio::try_join!(self.through(op, channel), self.head(op, channel))?;
+        let head = head.seq;
+        if head.0.saturating_sub(through.0) <= MERGED_ENTRIES_MAX {
+            return Ok((through, head));
+        }
+        let mut raised = through;
+        self.write_missed(channel, (through, head), &mut raised)
+            .await?;
+        Ok((head, head))
     }
 
     /// Each entry behind `after` up to `through`, a head that was read, in their order; a few in memory at a time.
@@ -95,7 +125,7 @@ impl Db {
         appended: &[Seen],
     ) -> Result<(), PortError> {
         let known = self.known.of(channel);
-        let (mut done, mut raised) = match known.done {
+        let (done, mut raised) = match known.done {
             Some(done) => (done, known.raised),
             None if before == Seq(0) => (Seq(0), Seq(0)),
             None => {
@@ -103,20 +133,34 @@ impl Db {
                 (through, through)
             }
         };
-        while done < before {
-            let range = (done, before);
+        if done < before {
+            self.write_missed(channel, (done, before), &mut raised)
+                .await?;
+        }
+        let wrote = self.write_views(channel, appended).await?;
+        let last = appended.last().map_or(before, |seen| seen.entry.seq);
+        self.raise(channel, last, &mut raised, wrote).await
+    }
+
+    /// Writes what the log holds behind `done` up to `through`, a few entries at a time.
+    async fn write_missed(
+        &self,
+        channel: ChannelId,
+        (mut done, through): (Seq, Seq),
+        raised: &mut Seq,
+    ) -> Result<(), PortError> {
+        while done < through {
+            let range = (done, through);
             let rows = self
                 .oldest(OP, channel, range, CHUNK_ROWS, Part::Skeleton)
                 .await?;
             let missed: Result<Vec<Seen>, PortError> =
                 rows.iter().map(|row| Seen::of(OP, row)).collect();
             let wrote = self.write_views(channel, &missed?).await?;
-            done = rows.last().map_or(before, LogRow::seq);
-            self.raise(channel, done, &mut raised, wrote).await?;
+            done = rows.last().map_or(through, LogRow::seq);
+            self.raise(channel, done, raised, wrote).await?;
         }
-        let wrote = self.write_views(channel, appended).await?;
-        let last = appended.last().map_or(before, |seen| seen.entry.seq);
-        self.raise(channel, last, &mut raised, wrote).await
+        Ok(())
     }
 
     /// Notes that everything up to `done` is written: at once where rows were, otherwise once it is far enough.
@@ -131,6 +175,7 @@ impl Db {
             let values = (
                 channel.as_uuid(),
                 done.0.cast_signed(),
+                self.stamps.generation(),
                 self.stamps.at(done),
             );
             self.write(OP, &self.statements.raise_through, values)

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chat_core::ports::{
-    AppendOutcome, EntriesQuery, MessageStore, MessagesQuery, PageLimit, TargetsQuery,
+    AppendOutcome, EntriesQuery, MessageStore, MessagesQuery, PageLimit, SetBody, TargetsQuery,
 };
-use chat_proto::channel::{Action, Annotations, NewMessage};
+use chat_proto::channel::{Action, Annotations, NewBody, NewMessage};
 use chat_proto::{Body, ChannelId, Entry, Role, Seq, UserId};
 use chat_store_cassandra::{CassandraStore, Config, OpenError, apply_schema, draw_new_epoch};
 use chat_testkit::names::{fresh_user, fresh_users};
@@ -155,6 +155,28 @@ async fn an_append_sent_again_is_in_the_log_once() {
     assert_eq!(log_of(&store, writer.channel()).await, writer.entries());
 }
 
+/// An append that begins a partition while the former is not full: it would leave a hole.
+#[tokio::test]
+async fn a_partition_begins_when_the_former_is_full() {
+    let mut config = fresh_or_skip!();
+    config.bucket_entries = FEW;
+    let store = cluster::store(&config).await;
+    let alice = fresh_user("alice");
+    let mut writer = LogWriter::group(&logs(&store), &alice, &[]).await;
+    writer.say(&alice, "said").await;
+    let mut ahead = writer.clone();
+    while ahead.head().seq < Seq(u64::from(3 * FEW)) {
+        let skipped = ahead.prepare(&[ahead.text(&alice, "skipped")]);
+        ahead.accept(&skipped);
+        let beyond = ahead.prepare(&[ahead.text(&alice, "beyond")]);
+        let outcome = store.append(beyond).await.expect("the store answers");
+        let head = writer.head().seq;
+        assert_eq!(outcome, AppendOutcome::HeadMoved { head });
+    }
+    writer.say_many(&alice, 20).await;
+    assert_eq!(log_of(&store, writer.channel()).await, writer.entries());
+}
+
 /// The engine searches before; where it did not, a key in the same partition is refused all the same.
 #[tokio::test]
 async fn a_key_is_written_once_a_partition() {
@@ -213,6 +235,30 @@ async fn views_heal_from_the_log() {
     let snapshot = loaded.snapshot.expect("the log is too long to fold");
     let head = snapshot.head.seq.0 + loaded.since.len() as u64;
     assert_eq!(head, writer.head().seq.0);
+}
+
+/// Views that lag so far that merging them would be long: whoever reads them writes them.
+#[tokio::test]
+async fn views_that_are_far_behind_are_written_by_readers() {
+    let config = fresh_or_skip!();
+    let store = cluster::store(&config).await;
+    let (alice, bob) = (fresh_user("alice"), fresh_user("bob"));
+    let mut writer = LogWriter::group(&logs(&store), &alice, std::slice::from_ref(&bob)).await;
+    let said = writer.say(&alice, "said").await.seq;
+    writer.promote(&alice, &bob, Role::Admin).await;
+    writer.react(&bob, said, "+", false).await;
+    writer.pin(&alice, said, false).await;
+    writer.say_many(&bob, 600).await;
+    let session = cluster::session(&config).await;
+    for table in ["members", "naming", "channel_views", "snapshots"] {
+        let cql = format!("TRUNCATE {}.{table}", config.keyspace);
+        cluster::run(&session, cql).await;
+    }
+    let store = cluster::open(&config).await.expect("the store opens");
+    assert_views(&store, &writer, &alice, said).await;
+    assert_eq!(count(&session, &config, "members").await, 2);
+    assert_eq!(count(&session, &config, "naming").await, 2);
+    assert_eq!(count(&session, &config, "channel_views").await, 1);
 }
 
 async fn assert_views(store: &CassandraStore, writer: &LogWriter, alice: &UserId, said: Seq) {
@@ -304,6 +350,58 @@ async fn nothing_is_left_of_a_replaced_body() {
     assert_eq!(kept, 8, "each current body is in one place");
 }
 
+/// A server dies between the append of an edit and setting its body: the entry still tells it, short or long, to whoever
+/// finds the note. It dies once more while it cleans up, and a later edit comes first.
+#[tokio::test]
+async fn an_edit_that_was_not_set_is_set_by_the_next() {
+    let mut config = fresh_or_skip!();
+    config.bucket_entries = FEW;
+    let store = cluster::store(&config).await;
+    let alice = fresh_user("alice");
+    let mut writer = LogWriter::group(&logs(&store), &alice, &[]).await;
+    let session = cluster::session(&config).await;
+    for text in ["gone".to_owned(), "gone/".repeat(10_000)] {
+        let target = writer.say(&alice, "first, gone").await.seq;
+        let body = Body::text(text);
+        let edit = writer.command(
+            &alice,
+            Action::Edit(NewBody {
+                target,
+                body: body.clone(),
+            }),
+        );
+        let append = writer.prepare(&[edit]);
+        let outcome = store.append(append.clone()).await;
+        assert!(matches!(
+            outcome,
+            Ok(AppendOutcome::Appended { durable: 1 })
+        ));
+        let store = cluster::open(&config).await.expect("the store opens");
+        let last = log_of(&store, writer.channel()).await.pop();
+        let last = last.expect("the edit");
+        let found = last.sets_body().expect("an edit that is to be set");
+        assert_eq!((found.target, found.body), (target, Some(&body)));
+        let set = SetBody {
+            channel: writer.channel(),
+            target,
+            rev: last.seq,
+            body: Some(body),
+        };
+        writer.accept(&append);
+        // The later one is set first, then the former twice, as by two who found its note.
+        writer.edit(&alice, target, "kept").await;
+        for _ in 0..2 {
+            store.set_body(set.clone()).await.expect("the store sets");
+        }
+    }
+    assert_eq!(log_of(&store, writer.channel()).await, writer.entries());
+    for table in ["log", "bodies", "overlays"] {
+        for row in everything_in(&session, &config, table).await {
+            assert!(!row.contains("gone"), "a replaced body is in {table}");
+        }
+    }
+}
+
 /// Two appends with long bodies at one head: the body of the one that lost is gone.
 #[tokio::test]
 async fn a_lost_race_leaves_no_body() {
@@ -347,7 +445,8 @@ async fn several_may_apply_the_schema_and_the_first_gives_the_epoch() {
 /// Each refusal says what to change.
 #[tokio::test]
 async fn what_would_lose_messages_is_refused() {
-    let config = fresh_or_skip!();
+    let mut config = fresh_or_skip!();
+    config.allow_single_node = true;
     let refusal = async |config: &Config| -> OpenError {
         match cluster::open(config).await {
             Ok(_) => panic!("the store opens"),

@@ -21,9 +21,7 @@ pub const READ_WAIT_MAX: Duration = Duration::from_secs(3);
 /// How long a read takes, with its wait and its repetitions.
 pub const READ_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a read begins anew on another connection after it lost its own.
-pub const READ_TRIES_MAX: u32 = 4;
-/// An idle connection is tried before it is used again after this time.
-pub const READ_IDLE_MAX: Duration = Duration::from_secs(1);
+pub const READ_TRIES_MAX: u32 = 3;
 
 /// Writes that wait for one of the writers; one more is refused.
 pub const WRITE_QUEUE_MAX: usize = 8 * 1024;

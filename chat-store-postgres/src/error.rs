@@ -140,7 +140,6 @@ pub(crate) fn cause(error: &sqlx::Error) -> Cause {
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed => Cause::Lost,
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Cause::Temporary,
         // sqlx's enum is open; all others are about values and columns that are not as expected.
         _ => Cause::Damage,
     }

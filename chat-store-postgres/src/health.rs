@@ -6,7 +6,7 @@ use std::time::Instant;
 use chat_core::ports::{PortErrorKind, Retry};
 
 use crate::config::FULL_RETRY;
-use crate::error::WriteFailure;
+use crate::error::{OpenError, WriteFailure};
 
 /// Whether the store takes writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,21 +67,8 @@ impl HealthCell {
         }
     }
 
-    /// Why nothing can be read either, if no writer reaches the database.
-    pub(crate) fn all_away(&self) -> Option<String> {
-        let states = self.lock();
-        let away = |state: &State| match state {
-            State::Away { why } => Some(why.clone()),
-            State::Writable | State::Full { .. } => None,
-        };
-        let all: Option<Vec<String>> = states.iter().map(away).collect();
-        all?.pop()
-    }
-
-    pub(crate) fn away(&self, writer: usize, source: &str) {
-        let why = format!(
-            "the database does not answer ({source}); check PostgreSQL and the network, and writes go on by themselves"
-        );
+    pub(crate) fn away(&self, writer: usize, error: &OpenError) {
+        let why = format!("{error}; as soon as that is mended, writes go on by themselves");
         self.set(writer, State::Away { why });
     }
 
@@ -136,11 +123,9 @@ mod tests {
         assert!(cell.refusal(1, now).is_none());
         cell.recover(0);
         assert_eq!(cell.read(), Health::Writable);
-        cell.away(1, "refused");
+        cell.away(1, &OpenError::ReadOnly);
         assert!(cell.refusal(1, now + FULL_RETRY).is_some());
-        assert_eq!(cell.all_away(), None);
-        cell.away(0, "refused");
-        assert!(cell.all_away().is_some_and(|why| why.contains("refused")));
-        assert!(matches!(cell.read(), Health::Refusing { .. }));
+        assert!(cell.refusal(0, now).is_none());
+        assert!(matches!(cell.read(), Health::Refusing { why } if why.contains("primary")));
     }
 }

@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::sql::meta;
 
 /// Each brings the schema one version on.
-const MIGRATIONS: [&str; 2] = [
+pub(crate) const MIGRATIONS: [&str; 2] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_fan_out.sql"),
 ];

@@ -4,12 +4,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chat_proto::Epoch;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use crate::config::{
-    CONNECT_TIME_MAX, Config, LOCK_WAIT_MAX, READ_IDLE_MAX, READ_TIME_MAX, READ_WAIT_MAX,
-    SILENCE_MAX, STATEMENTS_MAX,
+    CONNECT_TIME_MAX, Config, LOCK_WAIT_MAX, READ_TIME_MAX, SILENCE_MAX, STATEMENTS_MAX,
 };
 use crate::error::OpenError;
 use crate::migrate::migrate;
@@ -21,9 +20,9 @@ const VERSION_MIN: i64 = 130_000;
 /// A store's database, reached and checked.
 pub(crate) struct Opened {
     /// How its writers connect.
-    pub(crate) connector: Connector,
-    /// The connections that read.
-    pub(crate) readers: PgPool,
+    pub(crate) writers: Connector,
+    /// How its readers connect.
+    pub(crate) readers: Connector,
     /// The life of the store.
     pub(crate) epoch: Epoch,
 }
@@ -47,7 +46,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
     let epoch = migrate(&mut db, config.schema.as_ref()).await?;
     // What was wanted is done; a server that does not hear the farewell notices by itself.
     drop(tokio::time::timeout(CONNECT_TIME_MAX, db.close()).await);
-    let connector = Connector {
+    let writers = Connector {
         options: options.clone().options([
             // Kept for the life of the store: what a role is told later does not weaken a running server.
             ("synchronous_commit", settings.synchronous_commit),
@@ -59,47 +58,37 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, OpenError> {
             // A time-out that fires while COMMIT waits for a standby would let it return as if the standby had answered.
             ("statement_timeout", "0".to_owned()),
         ]),
+        writes: true,
     };
-    let reader_options = options.options([
-        ("default_transaction_read_only", "on".to_owned()),
-        ("statement_timeout", milliseconds(READ_TIME_MAX)),
-    ]);
-    let readers = PgPoolOptions::new()
-        .max_connections(config.readers)
-        .min_connections(0)
-        .acquire_timeout(READ_WAIT_MAX)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        // One that was used a moment ago is there; one that was lost all the same is told by the read that meets it.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > READ_IDLE_MAX {
-                    let tried = tokio::time::timeout(CONNECT_TIME_MAX, connection.ping()).await;
-                    return Ok(tried.is_ok_and(|tried| tried.is_ok()));
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(reader_options);
+    let readers = Connector {
+        options: options.options([
+            ("default_transaction_read_only", "on".to_owned()),
+            ("statement_timeout", milliseconds(READ_TIME_MAX)),
+        ]),
+        writes: false,
+    };
     Ok(Opened {
-        connector,
+        writers,
         readers,
         epoch,
     })
 }
 
-/// Makes connections that write.
+/// Makes connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     options: PgConnectOptions,
+    /// Whether what is written on them must last.
+    writes: bool,
 }
 
 impl Connector {
-    /// A connection whose settings have been read back: the server may be another one since the last time.
+    /// A connection; one that writes with its settings read back, since the server may be another one by now.
     pub(crate) async fn connect(&self) -> Result<PgConnection, OpenError> {
         let mut db = connect(&self.options).await?;
-        read_settings(&mut db).await?.check()?;
+        if self.writes {
+            read_settings(&mut db).await?.check()?;
+        }
         Ok(db)
     }
 }

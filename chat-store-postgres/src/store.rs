@@ -50,10 +50,10 @@ impl PostgresStore {
         let writers = config.writers as usize;
         let health = Arc::new(HealthCell::new(writers));
         Ok(Self {
-            readers: Readers::new(opened.readers, Arc::clone(&health)),
-            writers: WriteQueues::start(&opened.connector, writers, &health),
+            readers: Readers::new(opened.readers, config.readers),
+            writers: WriteQueues::start(&opened.writers, writers, &health),
             epoch: EpochCell(Arc::new(Mutex::new(opened.epoch))),
-            connector: opened.connector,
+            connector: opened.writers,
             health,
         })
     }
@@ -100,7 +100,7 @@ impl PostgresStore {
     /// # Errors
     /// When a writer has ended before its time; what was acknowledged is in the database all the same.
     pub async fn close(&self) -> Result<(), PortError> {
-        self.readers.close().await;
+        self.readers.close();
         self.writers.close().await
     }
 }

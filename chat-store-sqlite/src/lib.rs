@@ -27,6 +27,7 @@
 //! | [`config`] | what can be set, and every bound |
 //! | `open`, `migrate` | from a path to checked connections |
 //! | [`store`] | [`SqliteStore`]: open, close, health |
+//! | `epoch` | [`draw_new_epoch`]: another life of a file, after a restore |
 //! | `message_store`, `inbox_store`, `user_store`, `accounts` | the ports: what is asked of readers and writer |
 //! | `writer` | the queue, the group commit, what an append writes |
 //! | `sql` | every statement |
@@ -35,6 +36,7 @@
 mod accounts;
 pub mod config;
 mod decode;
+mod epoch;
 pub mod error;
 pub mod health;
 mod inbox_store;
@@ -48,6 +50,7 @@ mod user_store;
 mod writer;
 
 pub use config::Config;
+pub use epoch::draw_new_epoch;
 pub use error::OpenError;
 pub use health::Health;
 pub use store::SqliteStore;

@@ -10,7 +10,7 @@ use chat_core::ports::{
 };
 use chat_proto::people::DirectFrom;
 use chat_proto::{ChannelId, Head, Limits, Role, Seq, Timestamp, UserId};
-use chat_store_sqlite::{Health, OpenError, SqliteStore};
+use chat_store_sqlite::{Health, OpenError, SqliteStore, draw_new_epoch};
 use chat_testkit::LogWriter;
 use chat_testkit::names::{fresh_channel, fresh_user, fresh_users};
 use futures_util::FutureExt;
@@ -44,6 +44,49 @@ async fn a_file_has_one_owner() {
         MessageStore::epoch(&store).await.ok(),
     ];
     assert_eq!(lives[0], lives[1]);
+}
+
+#[tokio::test]
+async fn a_new_epoch_is_another_life_of_the_same_logs() {
+    let (folder, store) = open().await;
+    let path = folder.path().join("chat.db");
+    let config = chat_store_sqlite::Config::new(&path);
+    let refused = draw_new_epoch(&config).await;
+    assert!(
+        matches!(refused, Err(OpenError::InUse { .. })),
+        "a server uses the file"
+    );
+    let log = LogWriter::group(&logs(&store), &fresh_user("a"), &[]).await;
+    let before = MessageStore::epoch(&store).await.expect("an epoch");
+    store.close().await.expect("the store closes");
+    let mut drawn = vec![before];
+    for _ in 0..2 {
+        drawn.push(draw_new_epoch(&config).await.expect("the file is free"));
+    }
+    let again = SqliteStore::open(&path).await.expect("the file is free");
+    let now = MessageStore::epoch(&again).await.expect("an epoch");
+    assert_eq!(now, drawn[2]);
+    assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
+    let heads = again.heads(&[log.channel()]).await.expect("a head");
+    assert_eq!(heads, [log.head()], "the logs are what they were");
+    again.close().await.expect("the store closes");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut db = options.connect().await.expect("the file opens");
+    let generation: Vec<u8> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE name = 'generation'")
+            .fetch_one(&mut db)
+            .await
+            .expect("a generation");
+    assert_eq!(generation, 3_u64.to_be_bytes());
+}
+
+#[tokio::test]
+async fn an_epoch_is_not_drawn_where_there_is_no_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("chat.db");
+    let refused = draw_new_epoch(&chat_store_sqlite::Config::new(&path)).await;
+    assert!(matches!(refused, Err(OpenError::Io { .. })));
+    assert!(!path.exists(), "a wrong name makes no file");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::load::SettingsError;
 use super::tree::{JwtSettings, Settings};
+use crate::stores::{refusal_of_messages, refusal_of_users};
 
 /// Below this a shared secret can be guessed from one token.
 const SECRET_BYTES_MIN: usize = 8;
@@ -42,6 +43,13 @@ impl Settings {
                 "http.connect_url",
                 format!("is {url:?}; write `wss://chat.example.com/v1/ws`"),
             );
+        }
+        let refused_messages = self.stores.messages.as_ref().and_then(refusal_of_messages);
+        if let Some(why) = refused_messages {
+            return refuse("stores.messages", why);
+        }
+        if let Some(why) = self.stores.users.as_ref().and_then(refusal_of_users) {
+            return refuse("stores.users", why);
         }
         if self.http.connections_max == 0 {
             return refuse(

@@ -1,44 +1,18 @@
-//! Arguments, environment and file.
+//! From arguments, environment and file to settings.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use clap::Parser;
 use config::{Config, ConfigError, Environment, File, FileFormat};
 
-use super::tree::Settings;
+use super::arguments::{Arguments, StoresArguments};
+use super::tree::{Secret, Settings};
+use crate::stores::{StoreUrl, StoreUrlError};
 
 /// What the names of all variables begin with.
 const PREFIX: &str = "CHAT_";
 /// What those begin with that belong to tests.
 const TEST_PREFIX: &str = "CHAT_TEST_";
-
-/// The arguments of the command line.
-#[derive(Clone, Debug, Default, Parser)]
-#[command(
-    name = "chat-server",
-    version,
-    about = "A chat server: WebSocket and HTTP, with everything durable in one folder.",
-    after_help = "Every setting can also come from the file or the environment: CHAT_ and its path in capitals, with __ \
-                  between levels, as CHAT_AUTH__JWT__HS256_SECRET. Arguments go before the environment, the environment \
-                  before the file."
-)]
-pub struct Arguments {
-    /// Where users connect [default: 127.0.0.1:8080]; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// The folder of everything durable [default: ./chat-data]
-    #[arg(long, value_name = "FOLDER")]
-    pub data: Option<PathBuf>,
-    /// Where /healthz, /readyz and /metrics are [default: nowhere]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub admin_listen: Option<SocketAddr>,
-    /// A TOML file with settings
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
 
 /// Why settings were refused; says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +43,12 @@ impl Settings {
         arguments: &Arguments,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
+        let stores = arguments
+            .command
+            .as_ref()
+            .map_or(&arguments.stores, |command| command.stores());
         let mut sources = Config::builder();
-        if let Some(path) = &arguments.config {
+        if let Some(path) = &stores.config {
             sources = sources.add_source(File::from(path.clone()).format(FileFormat::Toml));
         }
         let environment = Environment::with_prefix("CHAT")
@@ -89,8 +67,23 @@ impl Settings {
         if let Some(data) = &arguments.data {
             settings.data.clone_from(data);
         }
+        settings.name_stores(stores)?;
         settings.check()?;
         Ok(settings)
+    }
+
+    fn name_stores(&mut self, named: &StoresArguments) -> Result<(), SettingsError> {
+        let url = |key, named: &Option<Secret>| -> Result<Option<StoreUrl>, SettingsError> {
+            let url = named.as_ref().map(|url| url.as_str().parse()).transpose();
+            url.map_err(|error: StoreUrlError| SettingsError::Value {
+                key,
+                problem: error.to_string(),
+            })
+        };
+        let stores = &mut self.stores;
+        stores.messages = url("stores.messages", &named.messages)?.or(stores.messages.take());
+        stores.users = url("stores.users", &named.users)?.or(stores.users.take());
+        Ok(())
     }
 }
 

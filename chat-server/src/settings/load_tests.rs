@@ -1,4 +1,7 @@
 use std::fs;
+use std::path::PathBuf;
+
+use clap::Parser;
 
 use super::*;
 
@@ -141,6 +144,85 @@ fn values_that_cannot_work_are_refused() {
         assert!(
             !error.contains("s3cr3t"),
             "a secret is never shown: {error}"
+        );
+    }
+}
+
+#[test]
+fn stores_are_named_by_arguments_the_environment_or_the_file() {
+    let file = "[stores]\nmessages = \"sqlite:file\"\nusers = \"sqlite:users\"\n";
+    let variables = [("CHAT_STORES__MESSAGES", "sqlite:environment")];
+    let shown = |arguments: &[&str]| {
+        let stores = load(file, &variables, arguments)
+            .expect("good settings")
+            .stores;
+        let named = [stores.messages, stores.users].map(|url| url.expect("a store"));
+        named.map(|url| {
+            url.to_string()
+                .rsplit('/')
+                .next()
+                .map(str::to_owned)
+                .unwrap_or_default()
+        })
+    };
+    assert_eq!(shown(&[]), ["environment", "users"]);
+    assert_eq!(
+        shown(&["--messages", "sqlite:argument"]),
+        ["argument", "users"]
+    );
+    let none = load("", &[], &[]).expect("good settings").stores;
+    assert!(none.messages.is_none() && none.users.is_none());
+}
+
+#[test]
+fn stores_that_cannot_be_used_are_refused_without_their_passwords() {
+    let cassandra = "cassandra://u:hunter2@a/chat?dc=north";
+    for (file, variables, arguments, tells) in [
+        (
+            "",
+            &[][..],
+            &["--messages", "mysql://u:hunter2@db/chat"][..],
+            "`stores.messages`",
+        ),
+        (
+            "",
+            &[],
+            &["--users", "postgres://u:hunter2@db"],
+            "nothing behind the host",
+        ),
+        (
+            "",
+            &[],
+            &["--users", cassandra],
+            "name PostgreSQL or SQLite",
+        ),
+        (
+            "",
+            &[("CHAT_STORES__USERS", cassandra)],
+            &[],
+            "`stores.users`",
+        ),
+        (
+            "",
+            &[("CHAT_STORES__MESSAGES", "postgres:hunter2")],
+            &[],
+            "stores.messages",
+        ),
+        (
+            "[stores]\nmessages = \"hunter2\"",
+            &[],
+            &[],
+            "stores.messages",
+        ),
+        ("[stores]\ninbox = \"sqlite:hunter2\"", &[], &[], "inbox"),
+    ] {
+        let error = load(file, variables, arguments)
+            .expect_err(tells)
+            .to_string();
+        assert!(error.contains(tells), "{error}");
+        assert!(
+            !error.contains("hunter2") && !error.contains('\n'),
+            "{error}"
         );
     }
 }

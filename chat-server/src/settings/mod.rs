@@ -8,14 +8,19 @@
 //! |---|---|
 //! | `tree` | [`Settings`] and what is in it |
 //! | `check` | values that cannot work |
+//! | `arguments` | the command line: what is asked for, and settings |
 //! | `load` | arguments, environment and file |
 
+mod arguments;
 mod check;
 mod load;
 mod tree;
 
-pub use load::{Arguments, SettingsError};
+pub use arguments::{
+    AdminCommand, Arguments, Command, EpochCommand, SchemaCommand, StoresArguments,
+};
+pub use load::SettingsError;
 pub use tree::{
     AuthSettings, HttpSettings, JwtSettings, LogFormat, LogLevel, LogSettings, RatesSettings,
-    Secret, Settings, StopSettings,
+    Secret, Settings, StopSettings, StoresSettings,
 };

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use chat_transport_ws::RateSettings;
 use serde::{Deserialize, Deserializer};
 
+use crate::stores::StoreUrl;
+
 /// All settings of the server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,12 +17,14 @@ use serde::{Deserialize, Deserializer};
 pub struct Settings {
     /// Where users connect; port 0 takes a free one. Put a proxy with TLS before it for the open network.
     pub listen: SocketAddr,
-    /// The folder of everything durable; made if it is not there.
+    /// The folder of everything durable that is not in another store; made if it is needed and not there.
     pub data: PathBuf,
     /// Where `/healthz`, `/readyz` and `/metrics` are; nowhere if absent. Not for the open network.
     pub admin_listen: Option<SocketAddr>,
     /// Log lines.
     pub log: LogSettings,
+    /// Where everything durable is kept.
+    pub stores: StoresSettings,
     /// Connections.
     pub http: HttpSettings,
     /// How often users and addresses may connect, log in and ask.
@@ -68,6 +72,17 @@ pub enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Where everything durable is kept; what is absent is in `chat.db` in the data folder.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StoresSettings {
+    /// Messages and inboxes.
+    pub messages: Option<StoreUrl>,
+    /// Users, devices and accounts.
+    pub users: Option<StoreUrl>,
 }
 
 /// Connections.
@@ -158,6 +173,13 @@ pub struct StopSettings {
 #[serde(transparent)]
 pub struct Secret(String);
 
+impl Settings {
+    /// Whether messages are kept in a file of this machine, whose writer is a thread of this process.
+    pub fn keeps_messages_in_a_file(&self) -> bool {
+        matches!(self.stores.messages, None | Some(StoreUrl::Sqlite(_)))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -165,6 +187,7 @@ impl Default for Settings {
             data: PathBuf::from("./chat-data"),
             admin_listen: None,
             log: LogSettings::default(),
+            stores: StoresSettings::default(),
             http: HttpSettings::default(),
             rates: RatesSettings::default(),
             auth: AuthSettings::default(),
@@ -240,6 +263,11 @@ impl Secret {
     /// A secret.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(secret.into())
+    }
+
+    /// Its text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Its bytes.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, send_to};
+use crate::harness::{Client, Server, client_id, send_to};
+use crate::over::Over;
 
 over_every_transport!(logging_out_and_revoking_close_sockets_within_a_second,);
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, send_to, text, token};
+use crate::harness::{Client, Server, client_id, send_to, text, token};
+use crate::over::Over;
 
-over_every_transport!(
+over_every_transport_and_store!(
     an_edit_and_a_deletion_reach_everybody_and_leave_no_former_body,
     reactions_and_pins_are_told_and_counted,
     the_blocked_cannot_tell_and_the_blocker_sees_stubs,

@@ -1,4 +1,4 @@
-//! What is edited away or deleted is soon in no file of the server's folder; and what anybody says is in none of its log lines.
+//! What is edited away or deleted is soon in no file of the server's folder and at once in no row of its database; and what anybody says is in none of its log lines.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -7,9 +7,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::harness::{Client, SECRET, Server, client_id, send_to, text};
+use crate::over::{Home, Over};
 
 /// As long as a text may be; it fills pages that hold nothing else.
 const LONG_CHARS: usize = 100_000;
@@ -25,7 +28,7 @@ async fn what_is_erased_is_soon_in_no_file_and_in_no_log_line() {
     let texts = write_and_erase(&server).await;
     gone_in_time(&folder, &texts).await;
     server.kill().await;
-    nothing_logged(&folder);
+    nothing_logged(folder.path());
 }
 
 #[tokio::test]
@@ -37,22 +40,71 @@ async fn what_is_erased_is_in_no_file_after_a_kill_right_behind_the_acknowledgem
     let server = verbose_server(&folder).await;
     gone_in_time(&folder, &texts).await;
     server.kill().await;
-    nothing_logged(&folder);
+    nothing_logged(folder.path());
+}
+
+#[tokio::test]
+async fn what_is_erased_is_in_no_row_and_in_no_log_line() {
+    let Some(over) = Over::postgres() else {
+        return;
+    };
+    let home = Home::new(over).await;
+    let mut command = verbose_command(home.path());
+    command.envs(home.variables());
+    let server = Server::run(command, &[]).await;
+    let texts = write_and_erase(&server).await;
+    let there = texts_in_rows(&home).await;
+    assert!(there.is_superset(&texts.kept), "{there:?}");
+    let left: Vec<&String> = texts.gone.intersection(&there).collect();
+    assert!(left.is_empty(), "still in the rows: {left:?}");
+    server.kill().await;
+    nothing_logged(home.path());
+}
+
+/// All texts of the form `<0000000>` in any column of any table.
+async fn texts_in_rows(home: &Home) -> BTreeSet<String> {
+    let mut db = home.database().await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+         WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+    )
+    .fetch_all(&mut db)
+    .await
+    .expect("tables");
+    assert!(!tables.is_empty());
+    let mut texts = BTreeSet::new();
+    for table in tables {
+        // Columns of bytes are shown with everything readable as it is.
+        let sql = format!("SELECT t::text FROM {table} AS t");
+        db.execute("SET bytea_output = 'escape'")
+            .await
+            .expect("set");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .fetch_all(&mut db)
+            .await
+            .expect("rows");
+        texts.extend(rows.iter().flat_map(|row| texts_of(row.as_bytes())));
+    }
+    texts
 }
 
 /// A server that logs all that it can, into a file beside its data.
 async fn verbose_server(folder: &TempDir) -> Server {
+    Server::run(verbose_command(folder.path()), &[]).await
+}
+
+fn verbose_command(folder: &Path) -> Command {
     let log = File::options()
         .create(true)
         .append(true)
-        .open(folder.path().join(LOG_FILE))
+        .open(folder.join(LOG_FILE))
         .expect("a file");
-    let mut command = Server::command(folder.path());
+    let mut command = Server::command(folder);
     command
         .env("CHAT_AUTH__JWT__HS256_SECRET", SECRET)
         .env("RUST_LOG", "trace")
         .stderr(Stdio::from(log));
-    Server::run(command, &[]).await
+    command
 }
 
 /// What was said, by what became of it.
@@ -134,8 +186,8 @@ async fn gone_in_time(folder: &TempDir, texts: &Texts) {
 }
 
 /// The server's log has lines, and no text in them.
-fn nothing_logged(folder: &TempDir) {
-    let log = folder.path().join(LOG_FILE);
+fn nothing_logged(folder: &Path) {
+    let log = folder.join(LOG_FILE);
     let lines = fs::read_to_string(&log).expect("text");
     assert!(lines.contains("listening"), "{lines}");
     assert_eq!(texts_in(&log), BTreeSet::new());
@@ -155,6 +207,10 @@ fn texts_in(path: &Path) -> BTreeSet<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => panic!("{}: {error}", path.display()),
     };
+    texts_of(&bytes)
+}
+
+fn texts_of(bytes: &[u8]) -> BTreeSet<String> {
     let is_text = |window: &&[u8]| matches!(window, [b'<', digits @ .., b'>'] if digits.iter().all(u8::is_ascii_digit));
     bytes
         .windows("<0000000>".len())

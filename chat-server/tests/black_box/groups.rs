@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, text, token};
+use crate::harness::{Client, Server, client_id, text, token};
+use crate::over::Over;
 
-over_every_transport!(members_come_and_go_and_hear_what_is_theirs,);
+over_every_transport_and_store!(members_come_and_go_and_hear_what_is_theirs);
+over_every_store!(roles_bind);
 
 async fn members_come_and_go_and_hear_what_is_theirs(over: Over) {
     let (server, _folder) = Server::fresh_over(over).await;
@@ -109,9 +111,8 @@ async fn members_come_and_go_and_hear_what_is_theirs(over: Over) {
     );
 }
 
-#[tokio::test]
-async fn roles_bind() {
-    let (server, _folder) = Server::fresh().await;
+async fn roles_bind(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let (owner, bob, stranger) = (token("olga", 1), token("bob", 1), token("mallory", 1));
     let create =
         json!({"client_id": client_id(), "title": "Tea", "members": ["bob", "carol", "adam"]});

@@ -19,38 +19,40 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{self, Message};
 use uuid::Uuid;
 
+use crate::over::{Home, Over, Transport};
 use crate::polled::{Fetching, Polled};
 
 /// Long enough for a busy machine; nothing that is expected takes nearly as long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const SECRET: &str = "a secret that the host and the server share";
 
-/// What clients connect over.
-#[derive(Clone, Copy)]
-pub(crate) enum Over {
-    WebSocket,
-    Poll,
-    Events,
-}
-
 /// A server process; killed when dropped.
 pub(crate) struct Server {
     pub(crate) address: String,
-    over: Over,
+    transport: Transport,
     pub(crate) admin: Option<String>,
     pub(crate) child: Child,
 }
 
 impl Server {
-    /// The same for clients over this transport.
-    pub(crate) async fn fresh_over(over: Over) -> (Self, TempDir) {
-        let (server, folder) = Self::fresh().await;
-        (server.over(over), folder)
+    /// On a fresh home, with the host's tokens accepted.
+    pub(crate) async fn fresh_over(over: Over) -> (Self, Home) {
+        let home = Home::new(over).await;
+        (Self::at(&home, over).await, home)
+    }
+
+    /// At this home, with the host's tokens accepted.
+    pub(crate) async fn at(home: &Home, over: Over) -> Self {
+        let mut command = Self::command(home.path());
+        command
+            .env("CHAT_AUTH__JWT__HS256_SECRET", SECRET)
+            .envs(home.variables());
+        Self::run(command, &[]).await.over(over)
     }
 
     /// Its clients connect over this.
     pub(crate) fn over(mut self, over: Over) -> Self {
-        self.over = over;
+        self.transport = over.transport;
         self
     }
 
@@ -67,10 +69,12 @@ impl Server {
         Self::run(command, arguments).await
     }
 
-    /// On a fresh folder, with accounts of its own only.
-    pub(crate) async fn without_host() -> (Self, TempDir) {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        (Self::run(Self::command(folder.path()), &[]).await, folder)
+    /// On a fresh home, with accounts of its own only.
+    pub(crate) async fn without_host_over(over: Over) -> (Self, Home) {
+        let home = Home::new(over).await;
+        let mut command = Self::command(home.path());
+        command.envs(home.variables());
+        (Self::run(command, &[]).await.over(over), home)
     }
 
     /// This command, with these further arguments.
@@ -94,14 +98,31 @@ impl Server {
         };
         Self {
             address,
-            over: Over::WebSocket,
+            transport: Transport::WebSocket,
             admin,
             child,
         }
     }
 
+    /// At this home, told by arguments where its stores are.
+    pub(crate) async fn start_chosen(home: &Home) -> Self {
+        let chosen = home.chosen();
+        let arguments: Vec<&str> = chosen.iter().map(String::as_str).collect();
+        Self::start(home.path(), &arguments).await
+    }
+
     /// The binary, not yet running, on a free port and without further settings of the environment.
     pub(crate) fn command(folder: &Path) -> Command {
+        let mut command = Self::admin_command(folder);
+        command
+            .env("CHAT_LISTEN", "127.0.0.1:0")
+            .arg("--data")
+            .arg(folder.join("data"));
+        command
+    }
+
+    /// The same without any argument, in this folder.
+    pub(crate) fn admin_command(folder: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
         for (name, _) in std::env::vars_os() {
             if name
@@ -112,10 +133,7 @@ impl Server {
             }
         }
         command
-            .env("CHAT_LISTEN", "127.0.0.1:0")
-            .arg("--data")
-            .arg(folder.join("data"));
-        command
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -285,10 +303,10 @@ pub(crate) struct Client {
 impl Client {
     /// Connected, and nothing said.
     pub(crate) async fn open(server: &Server) -> Self {
-        let fetching = match server.over {
-            Over::WebSocket => return Self::open_as(server, Format::Json).await,
-            Over::Poll => Fetching::Poll,
-            Over::Events => Fetching::Events,
+        let fetching = match server.transport {
+            Transport::WebSocket => return Self::open_as(server, Format::Json).await,
+            Transport::Poll => Fetching::Poll,
+            Transport::Events => Fetching::Events,
         };
         Self::new(
             Link::Polled(Polled::new(&server.address, fetching)),

@@ -6,9 +6,9 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::{
-    Client, Format, Over, Server, client_id, device_id, raw_http, send_to, token, token_until,
-    upgrade,
+    Client, Format, Server, client_id, device_id, raw_http, send_to, token, token_until, upgrade,
 };
+use crate::over::Over;
 
 over_every_transport!(a_devices_second_connection_replaces_its_first,);
 

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, Over, Server, client_id, raw_http, send_to, text, token};
+use crate::harness::{Client, Server, client_id, raw_http, send_to, text, token};
+use crate::over::Over;
 
 over_every_transport!(a_socket_is_not_needed,);
 

@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::harness::{Client, DEADLINE, Over, Server, client_id, raw_http, send_to};
+use crate::harness::{Client, DEADLINE, Server, client_id, raw_http, send_to};
+use crate::over::{Home, Over};
 
-over_every_transport!(
+over_every_transport_and_store!(
     what_was_acknowledged_survives_a_kill,
     term_sends_everybody_away_and_ends_well,
 );
 
 async fn what_was_acknowledged_survives_a_kill(over: Over) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start(folder.path(), &[]).await.over(over);
+    let home = Home::new(over).await;
+    let server = Server::at(&home, over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut acknowledged = Vec::new();
     let key = client_id();
@@ -28,7 +29,7 @@ async fn what_was_acknowledged_survives_a_kill(over: Over) {
         acknowledged.push((sent["seq"].clone(), number.to_string()));
     }
     server.kill().await;
-    let server = Server::start(folder.path(), &[]).await.over(over);
+    let server = Server::at(&home, over).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let pulled = bob
         .must(json!({"op": "pull", "channel": first["channel"], "after": 2}))
@@ -54,8 +55,8 @@ async fn what_was_acknowledged_survives_a_kill(over: Over) {
 }
 
 async fn term_sends_everybody_away_and_ends_well(over: Over) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut server = Server::start(folder.path(), &[]).await.over(over);
+    let home = Home::new(over).await;
+    let mut server = Server::at(&home, over).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let sent = alice
@@ -75,7 +76,7 @@ async fn term_sends_everybody_away_and_ends_well(over: Over) {
         .expect("it ran");
     assert!(ended.success(), "{ended}");
     assert!(began.elapsed() < Duration::from_secs(15));
-    let server = Server::start(folder.path(), &[]).await.over(over);
+    let server = Server::at(&home, over).await;
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let pulled = bob
         .must(json!({"op": "pull", "channel": sent["channel"], "after": 1}))

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, send_to, text, token};
+use crate::harness::{Client, Server, client_id, send_to, text, token};
+use crate::over::Over;
 
-over_every_transport!(
+over_every_transport_and_store!(
     a_read_mark_reaches_a_device_that_was_away_with_the_head_in_hand,
     receipts_tell_how_far_everybody_is,
     a_mention_counts_once_however_often_its_message_is_sent,

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Client, Over, Server, client_id, send_to, text, token};
+use crate::harness::{Client, Server, client_id, send_to, text, token};
+use crate::over::Over;
 
-over_every_transport!(
+over_every_transport_and_store!(
     two_users_talk_and_all_their_devices_see_it,
     a_retry_finds_the_first_and_another_content_is_a_conflict,
     pages_have_the_promised_shape,

@@ -4,9 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Over, Server, client_id, send_to, token};
+use crate::harness::{Client, Server, client_id, send_to, token};
+use crate::over::Over;
 
-over_every_transport!(
+over_every_store!(
+    lists_of_people_come_in_pages,
+    people_are_others_who_exist,
+    a_profile_changes_field_by_field,
+    a_new_password_logs_the_other_devices_out_at_once,
+    devices_come_in_pages,
+    a_user_of_the_host_has_no_password_here,
+);
+over_every_transport_and_store!(
     contacts_ask_accept_and_end,
     a_block_cannot_be_told_by_the_blocked,
     preferences_are_kept_and_told,
@@ -153,9 +162,8 @@ async fn a_block_cannot_be_told_by_the_blocked(over: Over) {
     );
 }
 
-#[tokio::test]
-async fn lists_of_people_come_in_pages() {
-    let (server, _folder) = Server::fresh().await;
+async fn lists_of_people_come_in_pages(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let alice = token("alice", 1);
     for list in ["contacts", "blocks"] {
         for user in ["eve", "bob", "dan", "carol", "fay"] {
@@ -184,9 +192,8 @@ async fn lists_of_people_come_in_pages() {
     }
 }
 
-#[tokio::test]
-async fn people_are_others_who_exist() {
-    let (server, _folder) = Server::without_host().await;
+async fn people_are_others_who_exist(over: Over) {
+    let (server, _folder) = Server::without_host_over(over).await;
     let (alice, _) = account(&server, "alice").await;
     for list in ["contacts", "blocks"] {
         for (user, status, code) in [
@@ -204,9 +211,8 @@ async fn people_are_others_who_exist() {
     }
 }
 
-#[tokio::test]
-async fn a_profile_changes_field_by_field() {
-    let (server, _folder) = Server::without_host().await;
+async fn a_profile_changes_field_by_field(over: Over) {
+    let (server, _folder) = Server::without_host_over(over).await;
     let (alice, _) = account(&server, "alice").await;
     let mut other = Client::open(&server).await;
     other
@@ -247,9 +253,8 @@ async fn a_profile_changes_field_by_field() {
     assert_eq!(shown, json!({"user": "alice"}));
 }
 
-#[tokio::test]
-async fn a_new_password_logs_the_other_devices_out_at_once() {
-    let (server, _folder) = Server::without_host().await;
+async fn a_new_password_logs_the_other_devices_out_at_once(over: Over) {
+    let (server, _folder) = Server::without_host_over(over).await;
     let (phone, phone_id) = account(&server, "alice").await;
     let (laptop, _) = log_in(&server, "alice", PASSWORD).await;
     let mut on_phone = Client::open(&server).await;
@@ -301,9 +306,8 @@ async fn a_new_password_logs_the_other_devices_out_at_once() {
     }
 }
 
-#[tokio::test]
-async fn devices_come_in_pages() {
-    let (server, _folder) = Server::without_host().await;
+async fn devices_come_in_pages(over: Over) {
+    let (server, _folder) = Server::without_host_over(over).await;
     let (token, first) = account(&server, "alice").await;
     let mut expected = vec![first];
     for _ in 0..2 {
@@ -329,9 +333,8 @@ async fn devices_come_in_pages() {
     assert_eq!(server.get(&path, &token).await.0, 404);
 }
 
-#[tokio::test]
-async fn a_user_of_the_host_has_no_password_here() {
-    let (server, _folder) = Server::fresh().await;
+async fn a_user_of_the_host_has_no_password_here(over: Over) {
+    let (server, _folder) = Server::fresh_over(over).await;
     let body = json!({"current": PASSWORD, "new": "another good one"});
     let path = "/v1/me/password";
     let (status, refusal) = server
@@ -384,7 +387,7 @@ async fn preferences_are_kept_and_told(over: Over) {
     assert_eq!(carols.refused(prefs(set)).await, "not_found");
 
     server.kill().await;
-    let server = Server::start(folder.path(), &[]).await.over(over);
+    let server = Server::at(&folder, over).await;
     let (_, summary) = server
         .get(
             &format!("/v1/channels/{}", channel.as_str().expect("an id")),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{Client, Over, Server, token};
+use crate::harness::{Client, Server, token};
+use crate::over::Over;
 
 /// How often a client that waits says that it is alive.
 const BEAT: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, DEADLINE, Over, Server, client_id, raw_http, send_to, token};
+use crate::harness::{Client, DEADLINE, Server, client_id, raw_http, send_to, token};
+use crate::over::Over;
 
 over_every_transport!(a_burst_is_taken_and_what_is_behind_the_first_refusal_waits);
 

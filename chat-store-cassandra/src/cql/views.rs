@@ -1,11 +1,11 @@
 //! Statements over what is kept beside the log. Every write carries a timestamp from (generation, seq), so that any order
 //! and any repetition ends in the same rows.
 
-pub(super) const THROUGH: &str = "SELECT through FROM channel_views WHERE channel = ?";
+pub(super) const THROUGH: &str = "SELECT through, generation FROM channel_views WHERE channel = ?";
 
 /// Merges by maximum: the timestamp rises with the value.
 pub(super) const RAISE_THROUGH: &str = "
-    INSERT INTO channel_views (channel, through) VALUES (?, ?) USING TIMESTAMP ?";
+    INSERT INTO channel_views (channel, through, generation) VALUES (?, ?, ?) USING TIMESTAMP ?";
 
 pub(super) const INSERT_MEMBER: &str = "
     INSERT INTO members (channel, user_id, role, joined, visible_from) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?";

@@ -41,11 +41,7 @@ enum Round {
 fn acknowledged_messages_survive_nodes_that_die_and_freeze() {
     let Some(cluster) = started() else { return };
     let rounds = rounds(seed(), FREEZES, KILLS);
-    let endured = run(
-        &cluster,
-        |store| store,
-        |writers| campaign(&cluster, rounds, writers),
-    );
+    let endured = run(&cluster, rounds, |store| store);
     println!("{endured:?}");
     assert_eq!(endured.breaches, [] as [String; 0]);
     assert!(endured.unknown > 0, "nothing was left without an answer");
@@ -57,11 +53,9 @@ fn who_settles_by_reading_is_found_out() {
     let Some(cluster) = started() else { return };
     for try_number in 0..8 {
         let rounds = rounds(seed() + try_number, FREEZES, 0);
-        let endured = run(
-            &cluster,
-            |inner| Arc::new(TwistedMessages::new(inner, ResolvesByReading)),
-            |writers| campaign(&cluster, rounds, writers),
-        );
+        let endured = run(&cluster, rounds, |inner| {
+            Arc::new(TwistedMessages::new(inner, ResolvesByReading))
+        });
         println!("{endured:?}");
         if !endured.breaches.is_empty() {
             return;
@@ -130,15 +124,12 @@ async fn campaign(cluster: &Cluster, rounds: Vec<Round>, writers: &Enduring) {
     writers.more(BETWEEN).await;
 }
 
-/// Lets writers go over two stores on the cluster until the campaign is over.
-fn run<F>(
+/// Lets writers go over two stores on the cluster until the rounds are over.
+fn run(
     cluster: &Cluster,
+    rounds: Vec<Round>,
     wrap: impl Fn(Arc<dyn MessageStore>) -> Arc<dyn MessageStore>,
-    campaign: impl FnOnce(&Enduring) -> F,
-) -> Endured
-where
-    F: Future<Output = ()>,
-{
+) -> Endured {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -156,7 +147,7 @@ where
         let stores = stores.into_iter().map(wrap).collect();
         let endurance = Endurance::over(stores, CHANNELS, WRITERS).begun_through(calm);
         let writers = endurance.begin().await;
-        campaign(&writers).await;
+        campaign(cluster, rounds, &writers).await;
         writers.end().await
     })
 }

@@ -32,7 +32,7 @@ pub async fn fresh() -> Result<Config, Skip> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let keyspace = format!("{PREFIX}{}_{number}", std::process::id());
     let mut config = Config::new(points.split(','), keyspace);
-    config.allow_single_node = true;
+    config.allow_single_node = config.contact_points.len() < 3;
     SWEPT.get_or_init(|| sweep(config.clone())).await;
     Ok(config)
 }

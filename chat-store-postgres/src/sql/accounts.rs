@@ -3,7 +3,7 @@
 /// A user whom the store knows without an account belongs to another log-in: the name is as taken as any.
 pub(crate) const SIGN_UP: &str = "
     INSERT INTO accounts (user_id, password_hash, created_at)
-    SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM users WHERE user_id = $1)
+    SELECT $1::text, $2::bytea, $3::bigint WHERE NOT EXISTS (SELECT 1 FROM users WHERE user_id = $1)
     ON CONFLICT (user_id) DO NOTHING";
 
 pub(crate) const ACCOUNT: &str = "SELECT password_hash FROM accounts WHERE user_id = $1";

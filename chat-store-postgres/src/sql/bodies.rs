@@ -53,7 +53,7 @@ pub(crate) const ADD_REPLIES: &str = "
     ON CONFLICT (channel, thread, only_for) DO UPDATE SET replies = t.replies + excluded.replies";
 
 pub(crate) const INSERT_NOTE: &str = "
-    INSERT INTO body_notes (channel, after, target) SELECT $1, $2, target FROM UNNEST($3::bigint[]) AS note (target)
+    INSERT INTO body_notes (channel, after, target) SELECT $1::uuid, $2::bigint, target FROM UNNEST($3::bigint[]) AS note (target)
     ON CONFLICT (channel, after, target) DO NOTHING";
 
 /// Index: the primary key.

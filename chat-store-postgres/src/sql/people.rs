@@ -17,7 +17,7 @@ pub(crate) const MOVE_HEAD: &str = "UPDATE user_heads SET seq = $2 WHERE user_id
 
 pub(crate) const TELL: &str = "
     INSERT INTO user_log (user_id, seq, entry)
-    SELECT $1, told.seq, told.entry FROM UNNEST($2::bigint[], $3::bytea[]) AS told (seq, entry)";
+    SELECT $1::text, told.seq, told.entry FROM UNNEST($2::bigint[], $3::bytea[]) AS told (seq, entry)";
 
 pub(crate) const ENTRY: &str = "SELECT entry FROM user_log WHERE user_id = $1 AND seq = $2";
 

@@ -14,7 +14,9 @@ use crate::config::{
     AWAY_RETRY, BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_TIME_MAX, CONNECT_TIME_MAX,
     TRANSACTION_TIME_MAX, TRANSACTION_TRIES_MAX,
 };
-use crate::error::{Cause, WriteFailure, cause, is_surely_rolled_back, kind_of, retry_of_undone};
+use crate::error::{
+    Cause, OpenError, WriteFailure, cause, is_surely_rolled_back, kind_of, retry_of_undone,
+};
 use crate::health::HealthCell;
 use crate::open::Connector;
 use crate::sql::meta;
@@ -180,7 +182,7 @@ impl Writer {
                 self.link = Link::Up(db);
                 self.health.recover(self.number);
             }
-            Err(error) => self.go_away(&error.to_string(), wait),
+            Err(error) => self.go_away(&error, wait),
         }
         true
     }
@@ -190,9 +192,9 @@ impl Writer {
         refusal.unwrap_or_else(|| WriteFailure::away("the database does not answer"))
     }
 
-    fn go_away(&mut self, why: &str, wait: Duration) {
+    fn go_away(&mut self, error: &OpenError, wait: Duration) {
         let [_, wait_max] = AWAY_RETRY;
-        self.health.away(self.number, why);
+        self.health.away(self.number, error);
         self.link = Link::Away {
             retry_at: Instant::now() + wait,
             wait: (2 * wait).min(wait_max),
@@ -294,7 +296,7 @@ impl Writer {
                 Ok(db) => Ok(db),
                 Err(error) => {
                     let [wait, _] = AWAY_RETRY;
-                    self.go_away(&error.to_string(), wait);
+                    self.go_away(&error, wait);
                     Err(Failed {
                         cause: Cause::Lost,
                         retry: Retry::Safe,

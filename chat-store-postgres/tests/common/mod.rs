@@ -1,10 +1,11 @@
 //! A schema of its own for each case, in a server that all of them share.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::time::Duration;
 
 use chat_store_postgres::{Config, PostgresStore};
 use chat_testkit::Skip;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use uuid::Uuid;
 
@@ -14,16 +15,6 @@ pub(crate) const URL_VARIABLE: &str = "CHAT_TEST_POSTGRES";
 /// The URL of the server that the tests share.
 pub(crate) fn url() -> Result<String, Skip> {
     std::env::var(URL_VARIABLE).map_err(|_| Skip("postgres"))
-}
-
-/// A connection to write by hand, in this schema where one is named.
-pub(crate) async fn connect(url: &str, schema: Option<&str>) -> PgConnection {
-    let options: PgConnectOptions = url.parse().expect("a URL");
-    let options = match schema {
-        Some(schema) => options.options([("search_path", schema)]),
-        None => options,
-    };
-    options.connect().await.expect("the server answers")
 }
 
 /// A schema that nobody else uses, dropped with this.

@@ -21,6 +21,7 @@ pub(crate) const CHECKPOINT_TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(crate) const INSERT_META: &str =
     "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 pub(crate) const SELECT_META: &str = "SELECT value FROM meta WHERE name = ?1";
+pub(crate) const UPDATE_META: &str = "UPDATE meta SET value = ?2 WHERE name = ?1";
 pub(crate) const DELETE_META: &str = "DELETE FROM meta WHERE name = ?1";
 /// Writes the whole file anew.
 pub(crate) const VACUUM: &str = "VACUUM";
