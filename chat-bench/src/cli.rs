@@ -12,6 +12,7 @@ use crate::jwt::Signer;
 use crate::load::{GroupArgs, IdleArgs, PairsArgs};
 use crate::replay::ReplayArgs;
 use crate::server_process::ServerOptions;
+use crate::store::StoreArgs;
 
 /// Measures a real chat-server process.
 #[derive(Parser, Debug)]
@@ -33,6 +34,7 @@ enum Command {
     #[command(subcommand)]
     Load(Load),
     Replay(ReplayArgs),
+    Store(StoreArgs),
 }
 
 #[derive(Subcommand, Debug)]
@@ -48,7 +50,7 @@ impl Cli {
         // A load's clients share one thread and leave the rest to the server; a replay's are many and real.
         let mut runtime = match &self.command {
             Command::Load(_) => Builder::new_current_thread(),
-            Command::Replay(_) => Builder::new_multi_thread(),
+            Command::Replay(_) | Command::Store(_) => Builder::new_multi_thread(),
         };
         let told = runtime
             .enable_all()
@@ -70,6 +72,7 @@ impl Cli {
             Command::Load(Load::Pairs(pairs)) => self.tell(&pairs.run(server).await?),
             Command::Load(Load::Group(group)) => self.tell(&group.run(server).await?),
             Command::Load(Load::Idle(idle)) => self.tell(&idle.run(server).await?),
+            Command::Store(store) => Box::pin(store.run(self.json)).await?,
             Command::Replay(replay) => return Box::pin(replay.run(server, self.json)).await,
         }
         Ok(ExitCode::SUCCESS)

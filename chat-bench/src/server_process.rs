@@ -35,6 +35,8 @@ pub(crate) struct ServerOptions {
     pub(crate) binary: PathBuf,
     /// What it checks the users' tokens with.
     pub(crate) jwt_secret: String,
+    /// Settings besides, as variables; they may be secrets.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// A running server; dropping it kills it and removes its data.
@@ -70,6 +72,7 @@ impl ServerOptions {
         Ok(Self {
             binary,
             jwt_secret: jwt_secret.to_owned(),
+            variables: Vec::new(),
         })
     }
 }
@@ -176,6 +179,7 @@ impl Started {
             .arg("--data")
             .arg(data)
             .env("CHAT_AUTH__JWT__HS256_SECRET", &options.jwt_secret)
+            .envs(options.variables.iter().map(|(name, value)| (name, value)))
             // What is measured is the server, not the limits of a user.
             .env("CHAT_RATES__OPERATIONS_PER_USER_PER_S", RATE_UNBOUND)
             .env("CHAT_RATES__OPERATIONS_PER_USER_BURST", RATE_UNBOUND)

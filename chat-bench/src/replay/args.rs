@@ -21,6 +21,7 @@ use super::plan::{Dice, Plan};
 use super::room::{self, Scene};
 use crate::error::Error;
 use crate::jwt::Signer;
+use crate::places::{Place, run_name, shown};
 use crate::server_process::{ServerOptions, ServerProcess};
 
 /// Between two looks at the progress.
@@ -54,6 +55,13 @@ pub(crate) struct ReplayArgs {
     /// Tell the progress line by line where there is no terminal.
     #[arg(long)]
     progress: bool,
+    /// Where the server keeps messages, as its own --messages; `{run}` stands for a name drawn for the run, under which a
+    /// fresh store is made and removed again.
+    #[arg(long, value_name = "URL")]
+    messages: Option<String>,
+    /// Where the server keeps users, as its own --users; `{run}` stands for the same name.
+    #[arg(long, value_name = "URL")]
+    users: Option<String>,
 }
 
 /// In which order the lines of a log are sent.
@@ -80,7 +88,13 @@ impl ReplayArgs {
         for file in &files {
             plans.push(Plan::new(&corpus::read(file)?, self.mode, self.seed)?);
         }
-        let outcome = Box::pin(self.replay(server, plans)).await?;
+        let places = self.places().await?;
+        let outcome = Box::pin(self.replay(server, plans, &places)).await;
+        // What was made is removed whatever came of the run.
+        for (_, place) in places {
+            place.remove().await?;
+        }
+        let outcome = outcome?;
         if json {
             println!("{}", outcome.to_json());
         } else {
@@ -99,9 +113,15 @@ impl ReplayArgs {
         &self,
         server: impl Fn(&Signer) -> Result<ServerOptions, Error>,
         plans: Vec<Plan>,
+        places: &[(&'static str, Place)],
     ) -> Result<Outcome, Error> {
         let signer = Signer::random();
-        let server = ServerProcess::start(server(&signer)?).await?;
+        let mut options = server(&signer)?;
+        let variables = places
+            .iter()
+            .map(|(name, place)| (*name, place.url.clone()));
+        options.variables.extend(variables);
+        let server = ServerProcess::start(options).await?;
         let messages = plans.iter().map(|plan| plan.messages).sum();
         let counts = Arc::new(Counts::default());
         let scene = Arc::new(Scene {
@@ -157,6 +177,26 @@ impl ReplayArgs {
         Ok(outcome)
     }
 
+    /// The stores that the server is told, each made if it is to be.
+    async fn places(&self) -> Result<Vec<(&'static str, Place)>, Error> {
+        let name = run_name();
+        let mut places: Vec<(&'static str, Place)> = Vec::new();
+        for (variable, url) in [
+            ("CHAT_STORES__MESSAGES", &self.messages),
+            ("CHAT_STORES__USERS", &self.users),
+        ] {
+            let Some(url) = url else { continue };
+            // One store for both is made once, and removed once.
+            let place = if self.messages.as_ref() == Some(url) && !places.is_empty() {
+                Place::given(url, &name)
+            } else {
+                Place::prepare(url, &name).await?
+            };
+            places.push((variable, place));
+        }
+        Ok(places)
+    }
+
     fn command(&self) -> String {
         let mode = match self.mode {
             Mode::Ordered => "ordered",
@@ -165,12 +205,18 @@ impl ReplayArgs {
         let files = self
             .files
             .map_or_else(String::new, |files| format!(" --files {files}"));
+        let named = |option: &str, url: &Option<String>| {
+            url.as_ref()
+                .map_or_else(String::new, |url| format!(" --{option} {}", shown(url)))
+        };
         format!(
-            "replay {} --mode {mode}{files} --seed {} --kills {} --channels {}",
+            "replay {} --mode {mode}{files} --seed {} --kills {} --channels {}{}{}",
             self.folder.display(),
             self.seed,
             self.kills,
-            self.channels
+            self.channels,
+            named("messages", &self.messages),
+            named("users", &self.users),
         )
     }
 

@@ -20,7 +20,7 @@ use super::url::StoreUrl;
 pub(super) enum Adapter {
     Sqlite(sqlite::SqliteStore),
     #[cfg(feature = "postgres")]
-    Postgres(postgres::PostgresStore),
+    Postgres(Box<postgres::PostgresStore>),
 }
 
 /// One opened store that holds users and accounts.
@@ -28,7 +28,7 @@ pub(super) enum Adapter {
 pub(super) enum People {
     Sqlite(sqlite::SqliteStore),
     #[cfg(feature = "postgres")]
-    Postgres(postgres::PostgresStore),
+    Postgres(Box<postgres::PostgresStore>),
 }
 
 /// From a URL to a store.
@@ -40,7 +40,8 @@ impl Adapter {
             StoreUrl::Postgres(network) => {
                 let config = postgres::Config::new(network.whole());
                 let opened = postgres::PostgresStore::open_with(config).await;
-                opened.map(Self::Postgres).map_err(failed(url))
+                let store = opened.map_err(failed(url))?;
+                Ok(Self::Postgres(Box::new(store)))
             }
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
@@ -111,7 +112,7 @@ impl Adapter {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
-            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new((**store).clone()),
         }
     }
 
@@ -119,7 +120,7 @@ impl Adapter {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
-            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new((**store).clone()),
         }
     }
 
@@ -164,7 +165,7 @@ impl People {
         match self {
             Self::Sqlite(store) => builder.users(store.clone()),
             #[cfg(feature = "postgres")]
-            Self::Postgres(store) => builder.users(store.clone()),
+            Self::Postgres(store) => builder.users((**store).clone()),
         }
     }
 
@@ -172,7 +173,7 @@ impl People {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
-            Self::Postgres(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new((**store).clone()),
         }
     }
 }
