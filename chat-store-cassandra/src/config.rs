@@ -19,6 +19,16 @@ pub(crate) const BATCHES_IN_FLIGHT_MAX: usize = 64;
 pub(crate) const READS_IN_FLIGHT_MAX: usize = 16;
 /// Rows of a log read at once; with bodies in the row that is 4 MiB at the most.
 pub(crate) const CHUNK_ROWS: usize = 128;
+/// Rows read at once where a log is searched for a few messages.
+pub(crate) const CHUNK_ROWS_MIN: usize = 16;
+/// Rows of inboxes, marks and notes written at once for one call.
+pub(crate) const INBOX_WRITES_IN_FLIGHT_MAX: usize = 32;
+/// Rows of an inbox read at once to find its order.
+pub(crate) const INBOX_PAGE_ROWS: i32 = 2000;
+/// Unread messages of one channel that name a user are counted up to here.
+pub(crate) const MENTIONS_COUNTED_MAX: i32 = 10_000;
+/// Bytes of text of a newest message that is read from a log: whoever shows it cuts it further.
+pub(crate) const SHOWN_BYTES_MAX: usize = 16 * 1024;
 /// Longer than what a server waits at the most, so that its answer, not our silence, tells what happened.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(12);
 /// For the first connection, and for each node that is asked about itself.

@@ -1,4 +1,4 @@
-//! Logs on Apache Cassandra, shared by any number of chat servers: release 4.1 or later, with every node syncing before it
+//! Logs and inboxes on Apache Cassandra, shared by any number of chat servers: release 4.1 or later, with every node syncing before it
 //! acknowledges.
 //!
 //! ```no_run
@@ -31,6 +31,7 @@
 //! | `bodies`, `set_body`, `notes` | bodies as they now are, setting them, notes of those to be set |
 //! | `views`, `changes`, `members`, `messages` | what is kept beside the log, and reading it up to the head |
 //! | `snapshots`, `keys` | states to fold on from; finding keys |
+//! | `inbox_store`, `inbox` | the port of inboxes: rows that are told what was appended, marks, fan-out marks |
 //! | `cql` | every statement |
 //! | [`error`] | what can go wrong, and whether it may have happened |
 
@@ -41,6 +42,8 @@ mod changes;
 pub mod config;
 mod cql;
 pub mod error;
+mod inbox;
+mod inbox_store;
 mod keys;
 mod lanes;
 mod log;

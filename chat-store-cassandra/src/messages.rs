@@ -13,15 +13,12 @@ use scylla::DeserializeRow;
 use uuid::Uuid;
 
 use crate::bodies::Page;
-use crate::config::{CHUNK_ROWS, READS_IN_FLIGHT_MAX};
+use crate::config::{CHUNK_ROWS, CHUNK_ROWS_MIN, READS_IN_FLIGHT_MAX};
 use crate::error::corrupt;
 use crate::log::Part;
 use crate::rows::{LogRow, user};
 use crate::store::{Db, bucket_column, column};
 use crate::views::names;
-
-/// Rows read at once for a page of few messages.
-const CHUNK_ROWS_MIN: usize = 16;
 
 /// An entry that names a message, as far as that matters.
 #[derive(Debug, DeserializeRow)]

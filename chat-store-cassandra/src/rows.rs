@@ -213,7 +213,7 @@ pub(crate) fn role_number(role: Role) -> i8 {
     }
 }
 
-fn role_of(number: i8) -> Option<Role> {
+pub(crate) fn role_of(number: i8) -> Option<Role> {
     [Role::Guest, Role::Member, Role::Admin, Role::Owner]
         .into_iter()
         .find(|role| role_number(*role) == number)

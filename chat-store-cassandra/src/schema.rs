@@ -12,7 +12,11 @@ use crate::cql::meta;
 use crate::error::OpenError;
 use crate::open::{check_meta, connect, query};
 
-const INITIAL: &str = include_str!("../schema/0001_initial.cql");
+/// Applied one after the other, each whole.
+const FILES: [&str; 2] = [
+    include_str!("../schema/0001_initial.cql"),
+    include_str!("../schema/0002_inbox.cql"),
+];
 /// Tries against other operators who draw an epoch at the same moment.
 const DRAWS_MAX: usize = 16;
 
@@ -38,7 +42,7 @@ pub async fn apply_schema(config: &Config) -> Result<Epoch, OpenError> {
         .use_keyspace(keyspace, false)
         .await
         .map_err(|error| OpenError::database("enter the keyspace", error))?;
-    for statement in statements(INITIAL) {
+    for statement in FILES.into_iter().flat_map(statements) {
         run(&session, &statement).await?;
     }
     let bucket_entries = i32::try_from(config.bucket_entries).unwrap_or(i32::MAX);
@@ -105,8 +109,8 @@ mod tests {
 
     #[test]
     fn the_schema_is_split_into_its_statements() {
-        let statements = statements(INITIAL);
-        assert_eq!(statements.len(), 9);
+        let statements: Vec<String> = FILES.into_iter().flat_map(statements).collect();
+        assert_eq!(statements.len(), 13);
         for statement in statements {
             assert!(
                 statement.starts_with("CREATE TABLE IF NOT EXISTS"),

@@ -16,13 +16,14 @@ use scylla::value::{CqlValue, MaybeUnset};
 use crate::config::Config;
 use crate::cql::Statements;
 use crate::error::{OpenError, corrupt, read_failed, write_failed};
+use crate::inbox::notes::Notes;
 use crate::lanes::Lanes;
 use crate::open::open;
 
 /// Channels remembered; beyond, all are forgotten and learned again.
 const KNOWN_CHANNELS_MAX: usize = 65_536;
 
-/// `MessageStore` in a keyspace. Cheap to clone; all clones are the same store.
+/// `MessageStore` and `InboxStore` in a keyspace. Cheap to clone; all clones are the same store.
 ///
 /// # Cancellation
 /// Dropping the future of a write may leave the write going on: a request that was sent is carried out.
@@ -50,6 +51,7 @@ impl CassandraStore {
             buckets: Buckets(u64::from(config.bucket_entries.max(2))),
             known: Known::default(),
             lanes: Lanes::new(),
+            notes: Notes::default(),
         };
         Ok(Self { db: Arc::new(db) })
     }
@@ -72,6 +74,7 @@ pub(crate) struct Db {
     pub(crate) buckets: Buckets,
     pub(crate) known: Known,
     pub(crate) lanes: Lanes,
+    pub(crate) notes: Notes,
 }
 
 /// A bound value: absent ones leave no tombstone, null ones do or are compared.

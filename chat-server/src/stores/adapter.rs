@@ -21,6 +21,8 @@ pub(super) enum Adapter {
     Sqlite(sqlite::SqliteStore),
     #[cfg(feature = "postgres")]
     Postgres(Box<postgres::PostgresStore>),
+    #[cfg(feature = "cassandra")]
+    Cassandra(cassandra::CassandraStore),
 }
 
 /// One opened store that holds users and accounts.
@@ -46,13 +48,8 @@ impl Adapter {
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
                 let config: cassandra::Config = network.whole().parse().map_err(failed(url))?;
-                cassandra::CassandraStore::open_with(config)
-                    .await
-                    .map_err(failed(url))?;
-                Err(StoresError::Unusable {
-                    store: url.to_string(),
-                    why: "keeps messages, but no inboxes: no server can be built on it".to_owned(),
-                })
+                let opened = cassandra::CassandraStore::open_with(config).await;
+                opened.map(Self::Cassandra).map_err(failed(url))
             }
             #[cfg(not(all(feature = "postgres", feature = "cassandra")))]
             left_out => Err(StoresError::left_out(left_out)),
@@ -113,6 +110,8 @@ impl Adapter {
     pub(super) fn messages(&self) -> Arc<dyn MessageStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new((**store).clone()),
         }
@@ -121,6 +120,8 @@ impl Adapter {
     pub(super) fn inbox(&self) -> Arc<dyn InboxStore> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(store) => Arc::new(store.clone()),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new((**store).clone()),
         }
@@ -130,6 +131,8 @@ impl Adapter {
     pub(super) fn people(&self) -> Option<People> {
         match self {
             Self::Sqlite(store) => Some(People::Sqlite(store.clone())),
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(_) => None,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Some(People::Postgres(store.clone())),
         }
@@ -143,6 +146,8 @@ impl Adapter {
                 sqlite::Health::Refusing { why } => Some(why),
                 other => Some(format!("the store is not writable: {other:?}")),
             },
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(_) => None,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => match store.health() {
                 postgres::Health::Writable => None,
@@ -155,6 +160,8 @@ impl Adapter {
     pub(super) async fn close(&self) -> Result<(), PortError> {
         match self {
             Self::Sqlite(store) => store.close().await,
+            #[cfg(feature = "cassandra")]
+            Self::Cassandra(_) => Ok(()),
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => store.close().await,
         }

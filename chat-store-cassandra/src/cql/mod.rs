@@ -1,6 +1,7 @@
 //! Every statement, prepared once a session.
 
 mod bodies;
+mod inbox;
 mod log;
 pub(crate) mod meta;
 mod views;
@@ -57,4 +58,30 @@ statements! {
     naming: views::NAMING;
     snapshot: views::SNAPSHOT;
     insert_snapshot: views::INSERT_SNAPSHOT;
+    set_standing: inbox::SET_STANDING;
+    set_active: inbox::SET_ACTIVE;
+    replace_copies: inbox::REPLACE_COPIES;
+    set_copy: inbox::SET_COPY;
+    clear_copies: inbox::CLEAR_COPIES;
+    set_read: inbox::SET_READ;
+    set_shown: inbox::SET_SHOWN;
+    set_delivered: inbox::SET_DELIVERED;
+    set_raised: inbox::SET_RAISED;
+    replace_own: inbox::REPLACE_OWN;
+    set_own: inbox::SET_OWN;
+    set_mentioned: inbox::SET_MENTIONED;
+    inbox_places: inbox::PLACES;
+    inbox_row: inbox::ROW;
+    inbox_marks: inbox::MARKS;
+    insert_mention: inbox::INSERT_MENTION;
+    delete_mention: inbox::DELETE_MENTION;
+    mentions: inbox::MENTIONS;
+    keep_mark: inbox::KEEP_MARK;
+    marks_of_channel: inbox::MARKS_OF_CHANNEL;
+    drop_mark: inbox::DROP_MARK;
+    marks_of_owner: inbox::MARKS_OF_OWNER;
+    know_owner: inbox::KNOW_OWNER;
+    renew_lease: inbox::RENEW_LEASE;
+    leases: inbox::LEASES;
+    forget_owner: inbox::FORGET_OWNER;
 }

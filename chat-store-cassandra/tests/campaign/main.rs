@@ -38,6 +38,7 @@ enum Round {
 }
 
 #[test]
+#[ignore = "takes some ten minutes on an idle machine: scripts/campaign"]
 fn acknowledged_messages_survive_nodes_that_die_and_freeze() {
     let Some(cluster) = started() else { return };
     let rounds = rounds(seed(), FREEZES, KILLS);
@@ -49,6 +50,7 @@ fn acknowledged_messages_survive_nodes_that_die_and_freeze() {
 
 /// The same writers, nodes and seed: until the first append that came after it was read to be absent.
 #[test]
+#[ignore = "takes as long: scripts/campaign"]
 fn who_settles_by_reading_is_found_out() {
     let Some(cluster) = started() else { return };
     for try_number in 0..8 {

@@ -1,0 +1,50 @@
+//! Inboxes held to the contract of their port, over logs that tell them what was appended.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chat_core::ports::{InboxStore, MessageStore};
+use chat_store_cassandra::{CassandraStore, Config};
+use chat_testkit::{FannedOut, Guard, Opened, Skip, StoreFactory, Stores};
+use tokio::sync::OnceCell;
+
+mod cluster;
+
+static SHARED: OnceCell<Config> = OnceCell::const_new();
+
+/// Stores in the keyspace that all cases share: making one takes seconds.
+struct Inboxes;
+
+#[async_trait]
+impl StoreFactory for Inboxes {
+    async fn open(&self) -> Result<Opened, Skip> {
+        let config = SHARED.get_or_try_init(|| async {
+            let config = cluster::fresh().await?;
+            drop(cluster::store(&config).await);
+            Ok(config)
+        });
+        let config = config.await?.clone();
+        Ok(Opened::new(stores(&config).await, Keyspace(config)))
+    }
+}
+
+struct Keyspace(Config);
+
+#[async_trait]
+impl Guard for Keyspace {
+    async fn reopen(&mut self) -> Stores {
+        stores(&self.0).await
+    }
+}
+
+async fn stores(config: &Config) -> Stores {
+    let store = cluster::open(config).await.expect("the store opens");
+    let store: Arc<CassandraStore> = Arc::new(store);
+    let (messages, inbox): (Arc<dyn MessageStore>, Arc<dyn InboxStore>) = (store.clone(), store);
+    let messages = FannedOut::over(messages, Arc::clone(&inbox));
+    Stores::new(messages).with_inbox(inbox)
+}
+
+chat_testkit::inbox_store_suite!(Inboxes);
+chat_testkit::hostile_entries!(Inboxes);
+chat_testkit::log_store_model!(Inboxes);
