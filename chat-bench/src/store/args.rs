@@ -139,15 +139,10 @@ impl StoreArgs {
         );
         for of in measured {
             let [page_50, page_99, inbox_50, inbox_99] = waits(of);
-            let cell = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{ms:.2}"));
             let _ = writeln!(
                 text,
-                "{:<44}{:>16}{:>12}{:>16}{:>12}",
-                of.store,
-                cell(page_50),
-                cell(page_99),
-                cell(inbox_50),
-                cell(inbox_99)
+                "{:<44}{:>16.2}{:>12.2}{:>16.2}{:>12.2}",
+                of.store, page_50, page_99, inbox_50, inbox_99
             );
         }
         text
@@ -226,16 +221,13 @@ fn cpu_ratio(line: &Line) -> f64 {
 }
 
 /// History at p50 and p99, an inbox at p50 and p99; medians of the rounds.
-fn waits(of: &Measured) -> [Option<f64>; 4] {
-    let median_of = |number: fn(&Waits) -> Option<f64>| {
-        let found: Option<Vec<f64>> = of.waits.iter().map(number).collect();
-        found.filter(|found| !found.is_empty()).map(median)
-    };
+fn waits(of: &Measured) -> [f64; 4] {
+    let median_of = |number: fn(&Waits) -> f64| median(of.waits.iter().map(number).collect());
     [
-        median_of(|waits| Some(waits.history_p50_ms)),
-        median_of(|waits| Some(waits.history_p99_ms)),
-        median_of(|waits| waits.inbox.map(|(p50, _)| p50)),
-        median_of(|waits| waits.inbox.map(|(_, p99)| p99)),
+        median_of(|waits| waits.history_p50_ms),
+        median_of(|waits| waits.history_p99_ms),
+        median_of(|waits| waits.inbox_p50_ms),
+        median_of(|waits| waits.inbox_p99_ms),
     ]
 }
 

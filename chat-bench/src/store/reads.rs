@@ -28,21 +28,19 @@ const INBOXES_READ: usize = 60;
 pub(super) struct Waits {
     pub(super) history_p50_ms: f64,
     pub(super) history_p99_ms: f64,
-    /// Absent where the adapter has no inboxes.
-    pub(super) inbox: Option<(f64, f64)>,
+    pub(super) inbox_p50_ms: f64,
+    pub(super) inbox_p99_ms: f64,
 }
 
 pub(super) async fn measure(target: &Target, reader: &UserId) -> Result<Waits, Error> {
     let mut history = pages(&target.messages, reader).await?;
-    let inbox = match &target.inbox {
-        Some(inbox) => Some(inboxes(&target.messages, inbox, reader).await?),
-        None => None,
-    };
+    let mut inbox = inboxes(&target.messages, &target.inbox, reader).await?;
     let ms = |waits: &mut [Duration], percent| percentile(waits, percent).as_secs_f64() * 1e3;
     Ok(Waits {
         history_p50_ms: ms(&mut history, 50),
         history_p99_ms: ms(&mut history, 99),
-        inbox: inbox.map(|mut waits| (ms(&mut waits, 50), ms(&mut waits, 99))),
+        inbox_p50_ms: ms(&mut inbox, 50),
+        inbox_p99_ms: ms(&mut inbox, 99),
     })
 }
 

@@ -13,8 +13,7 @@ use crate::places::{Place, failed, is_cassandra, is_postgres};
 /// An opened store.
 pub(super) struct Target {
     pub(super) messages: Arc<dyn MessageStore>,
-    /// Absent where the adapter has none.
-    pub(super) inbox: Option<Arc<dyn InboxStore>>,
+    pub(super) inbox: Arc<dyn InboxStore>,
     opened: Opened,
 }
 
@@ -32,7 +31,7 @@ impl Target {
             let store = store.map_err(|error| unusable(error.to_string()))?;
             return Ok(Self {
                 messages: Arc::new(store.clone()),
-                inbox: Some(Arc::new(store.clone())),
+                inbox: Arc::new(store.clone()),
                 opened: Opened::Sqlite(store),
             });
         }
@@ -41,16 +40,16 @@ impl Target {
             let store = store.map_err(|error| unusable(error.to_string()))?;
             return Ok(Self {
                 messages: Arc::new(store.clone()),
-                inbox: Some(Arc::new(store.clone())),
+                inbox: Arc::new(store.clone()),
                 opened: Opened::Postgres(Box::new(store)),
             });
         }
         if is_cassandra(&place.url) {
-            let store = CassandraStore::open_with(place.cassandra()?).await;
+            let store = Box::pin(CassandraStore::open_with(place.cassandra()?)).await;
             let store = store.map_err(|error| unusable(error.to_string()))?;
             return Ok(Self {
-                messages: Arc::new(store),
-                inbox: None,
+                messages: Arc::new(store.clone()),
+                inbox: Arc::new(store),
                 opened: Opened::Cassandra,
             });
         }

@@ -48,7 +48,8 @@ impl Adapter {
             #[cfg(feature = "cassandra")]
             StoreUrl::Cassandra(network) => {
                 let config: cassandra::Config = network.whole().parse().map_err(failed(url))?;
-                let opened = cassandra::CassandraStore::open_with(config).await;
+                // A large future; only whoever opens such a store pays for it.
+                let opened = Box::pin(cassandra::CassandraStore::open_with(config)).await;
                 opened.map(Self::Cassandra).map_err(failed(url))
             }
             #[cfg(not(all(feature = "postgres", feature = "cassandra")))]

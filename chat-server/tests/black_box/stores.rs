@@ -176,7 +176,7 @@ async fn a_new_epoch_is_told_to_every_client(over: Over) {
 }
 
 #[tokio::test]
-async fn a_keyspace_is_made_and_given_another_life_and_holds_no_inboxes() {
+async fn a_keyspace_is_made_served_and_given_another_life() {
     let points = std::env::var("CHAT_TEST_CASSANDRA").unwrap_or_default();
     if points.is_empty() {
         return Skip("cassandra").announce();
@@ -199,11 +199,26 @@ async fn a_keyspace_is_made_and_given_another_life_and_holds_no_inboxes() {
         epochs.push(said);
     }
     assert_ne!(epochs[0], epochs[1]);
-    let mut command = Server::command(home.path());
-    command.args(["--messages", &url]);
-    let (code, said) = ended(command).await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no inboxes"), "{said}");
+    // Messages there, users in a file.
+    let arguments = ["--messages", &url];
+    let server = Server::start(home.path(), &arguments).await;
+    let mut alice = Client::log_in(&server, "alice", 1).await;
+    let key = client_id();
+    let sent = alice.must(send_to("bob", &key, "kept")).await;
+    server.kill().await;
+    let server = Server::start(home.path(), &arguments).await;
+    let mut alice = Client::log_in(&server, "alice", 1).await;
+    let again = alice.must(send_to("bob", &key, "kept")).await;
+    assert_eq!(
+        (&again["seq"], &again["duplicate"]),
+        (&sent["seq"], &json!(true)),
+        "a retry after the kill"
+    );
+    let mut bob = Client::log_in(&server, "bob", 1).await;
+    let pull = json!({"op": "pull", "channel": sent["channel"], "after": 1});
+    let pulled = bob.must(pull).await;
+    assert_eq!(pulled["entries"][0]["body"]["text"], "kept", "{pulled}");
+    server.kill().await;
     let session = SessionBuilder::new()
         .known_nodes(points.split(','))
         .build()
