@@ -20,6 +20,9 @@
 //! that name a message, snapshots) is written afterwards, follows from the log alone, and is completed from it by whoever
 //! comes next. Bodies that edits and deletions set lie in an overlay which converges in any order.
 //!
+//! Inboxes are told what was appended: a row per user and channel, of columns with timestamps that make the order of updates,
+//! and their repetition, indifferent. Of large channels a row says that its user is in it, and the rest is read from the log.
+//!
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | what can be set, and every bound |

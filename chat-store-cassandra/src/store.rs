@@ -16,6 +16,7 @@ use scylla::value::{CqlValue, MaybeUnset};
 use crate::config::Config;
 use crate::cql::Statements;
 use crate::error::{OpenError, corrupt, read_failed, write_failed};
+use crate::inbox::large::LargeStates;
 use crate::inbox::notes::Notes;
 use crate::lanes::Lanes;
 use crate::open::open;
@@ -39,21 +40,9 @@ impl CassandraStore {
     /// When no node answers, the keyspace has no schema or one of another version or layout, or when keyspace or nodes are
     /// set up so that acknowledged writes could be lost; each error says what to change.
     pub async fn open_with(config: Config) -> Result<Self, OpenError> {
-        let opened = open(&config).await?;
-        let statements = Statements::prepare(&opened.session)
-            .await
-            .map_err(|error| OpenError::database("prepare the statements", error))?;
-        let db = Db {
-            session: opened.session,
-            statements,
-            epoch: opened.epoch,
-            stamps: Stamps::of(opened.generation),
-            buckets: Buckets(u64::from(config.bucket_entries.max(2))),
-            known: Known::default(),
-            lanes: Lanes::new(),
-            notes: Notes::default(),
-        };
-        Ok(Self { db: Arc::new(db) })
+        // Apart from the caller's future, which all the statements would make a large one.
+        let db = Box::pin(Db::open(config)).await?;
+        Ok(Self { db })
     }
 }
 
@@ -75,12 +64,31 @@ pub(crate) struct Db {
     pub(crate) known: Known,
     pub(crate) lanes: Lanes,
     pub(crate) notes: Notes,
+    pub(crate) large_states: LargeStates,
 }
 
 /// A bound value: absent ones leave no tombstone, null ones do or are compared.
 pub(crate) type Bound = MaybeUnset<Option<CqlValue>>;
 
 impl Db {
+    async fn open(config: Config) -> Result<Arc<Self>, OpenError> {
+        let opened = open(&config).await?;
+        let statements = Statements::prepare(&opened.session)
+            .await
+            .map_err(|error| OpenError::database("prepare the statements", error))?;
+        Ok(Arc::new(Self {
+            session: opened.session,
+            statements,
+            epoch: opened.epoch,
+            stamps: Stamps::of(opened.generation),
+            buckets: Buckets(u64::from(config.bucket_entries.max(2))),
+            known: Known::default(),
+            lanes: Lanes::new(),
+            notes: Notes::default(),
+            large_states: LargeStates::default(),
+        }))
+    }
+
     /// The rows of a statement.
     pub(crate) async fn read<T>(
         &self,

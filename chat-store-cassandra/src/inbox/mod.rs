@@ -10,10 +10,12 @@
 //! | `raise` | raising marks, and telling them |
 //! | `list` | a user's channels in order, those that were left, those that are large |
 //! | `shown` | one channel as it is shown, from its row or, where it is large, from its log |
+//! | `large` | the states of large channels |
 //! | `notes` | fan-out marks and leases |
 
 mod copies;
 mod fan_out;
+pub(crate) mod large;
 mod list;
 mod marks;
 pub(crate) mod notes;

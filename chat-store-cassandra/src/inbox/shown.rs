@@ -5,8 +5,8 @@
 
 use chat_core::inboxes::preview;
 use chat_core::ports::{InboxRow, PortError};
-use chat_proto::channel::{Member, Meta, evolve};
-use chat_proto::{ChannelId, ChannelState, Entry, Seq, Timestamp, UserId};
+use chat_proto::channel::{Member, Meta};
+use chat_proto::{ChannelId, Entry, Head, Seq, Timestamp, UserId};
 
 use super::copies::{Newest, newest_of};
 use super::marks::Marks;
@@ -87,14 +87,7 @@ impl Db {
         user: &UserId,
         channel: ChannelId,
     ) -> Result<Option<Seen>, PortError> {
-        let loaded = self.load(op, channel, Seq(0)).await?;
-        let mut state = match loaded.snapshot {
-            Some(snapshot) => ChannelState::from_snapshot(channel, snapshot),
-            None => ChannelState::empty(channel),
-        };
-        for record in &loaded.since {
-            evolve(&mut state, &record.entry, record.key.as_ref());
-        }
+        let state = self.state_at_head(op, channel).await?;
         let asked = std::slice::from_ref(user);
         let mut members = self.memberships(op, channel, asked).await?.found;
         let (Some(meta), Some(member)) = (state.meta(), members.remove(user)) else {
@@ -177,7 +170,7 @@ struct Seen {
     meta: Meta,
     member: Member,
     member_count: u64,
-    head: chat_proto::Head,
+    head: Head,
     last: Option<Entry>,
     active_at: Timestamp,
 }
