@@ -63,7 +63,7 @@ async fn readiness(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) 
     let why = if admin.engine.is_draining() {
         Some("the server is stopping".to_owned())
     } else {
-        admin.stores.refusal()
+        admin.stores.refusal().await
     };
     let status = if why.is_none() {
         StatusCode::OK

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use chat_core::EngineBuilder;
 use chat_core::ports::{Accounts, InboxStore, MessageStore, PortError};
+#[cfg(feature = "cassandra")]
+use chat_proto::ChannelId;
 use chat_proto::Epoch;
 #[cfg(feature = "cassandra")]
 use chat_store_cassandra as cassandra;
@@ -14,6 +16,10 @@ use chat_store_sqlite as sqlite;
 
 use super::error::StoresError;
 use super::url::StoreUrl;
+
+/// How long a store that is asked whether it is there may take to answer.
+#[cfg(feature = "cassandra")]
+const ANSWER_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// One opened store. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -140,7 +146,7 @@ impl Adapter {
     }
 
     /// Why the store takes no writes, if it takes none.
-    pub(super) fn refusal(&self) -> Option<String> {
+    pub(super) async fn refusal(&self) -> Option<String> {
         match self {
             Self::Sqlite(store) => match store.health() {
                 sqlite::Health::Writable => None,
@@ -148,7 +154,7 @@ impl Adapter {
                 other => Some(format!("the store is not writable: {other:?}")),
             },
             #[cfg(feature = "cassandra")]
-            Self::Cassandra(_) => None,
+            Self::Cassandra(store) => silence_of(store).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => match store.health() {
                 postgres::Health::Writable => None,
@@ -185,6 +191,20 @@ impl People {
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::new((**store).clone()),
         }
+    }
+}
+
+/// The driver keeps no account of whether enough nodes are there: a quorum is asked for a log that need not exist.
+#[cfg(feature = "cassandra")]
+async fn silence_of(store: &cassandra::CassandraStore) -> Option<String> {
+    let asked = [ChannelId::external("is anybody there")];
+    match tokio::time::timeout(ANSWER_MAX, store.heads(&asked)).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(format!("Cassandra does not answer: {error}")),
+        Err(_) => Some(format!(
+            "Cassandra does not answer within {} s",
+            ANSWER_MAX.as_secs()
+        )),
     }
 }
 

@@ -103,8 +103,13 @@ impl Stores {
     }
 
     /// Why a store takes no writes, if one takes none.
-    pub fn refusal(&self) -> Option<String> {
-        self.opened.iter().find_map(Adapter::refusal)
+    pub async fn refusal(&self) -> Option<String> {
+        for store in &self.opened {
+            if let Some(why) = store.refusal().await {
+                return Some(why);
+            }
+        }
+        None
     }
 
     /// Finishes what is queued and lets go of the stores. Each is closed, whatever comes of the others.
@@ -156,7 +161,7 @@ mod tests {
         let both = settings(Some(&url), Some(&url));
         let stores = Stores::open(&both, folder.path()).await.expect("it opens");
         assert_eq!(stores.opened.len(), 1);
-        assert_eq!(stores.refusal(), None);
+        assert_eq!(stores.refusal().await, None);
         stores.close().await.expect("it closes");
     }
 

@@ -200,7 +200,7 @@ async fn a_keyspace_is_made_served_and_given_another_life() {
     }
     assert_ne!(epochs[0], epochs[1]);
     // Messages there, users in a file.
-    let arguments = ["--messages", &url];
+    let arguments = ["--messages", &url, "--admin-listen", "127.0.0.1:0"];
     let server = Server::start(home.path(), &arguments).await;
     let mut alice = Client::log_in(&server, "alice", 1).await;
     let key = client_id();
@@ -214,6 +214,9 @@ async fn a_keyspace_is_made_served_and_given_another_life() {
         (&sent["seq"], &json!(true)),
         "a retry after the kill"
     );
+    let request = "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let ready = raw_http(&server.admin.clone().expect("an address"), request).await;
+    assert_eq!((ready.0, ready.2.as_str()), (200, r#"{"ready":true}"#));
     let mut bob = Client::log_in(&server, "bob", 1).await;
     let pull = json!({"op": "pull", "channel": sent["channel"], "after": 1});
     let pulled = bob.must(pull).await;
