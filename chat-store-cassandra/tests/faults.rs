@@ -29,6 +29,7 @@ const THAW_MS: u64 = 1_500;
 const WRITERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a cluster of three, named by CHAT_TEST_CASSANDRA_NODES"]
 async fn frozen_nodes_lose_and_repeat_nothing() {
     let (config, folder) = match (cluster::fresh().await, std::env::var(VARIABLE)) {
         (Ok(config), Ok(folder)) => (config, PathBuf::from(folder)),
