@@ -14,6 +14,7 @@ use scylla::policies::load_balancing::{
     DefaultPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
 };
 use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::statement::Statement;
 use uuid::Uuid;
 
@@ -99,6 +100,8 @@ fn builder(config: &Config, datacenter: Option<&str>) -> SessionBuilder {
         .load_balancing_policy(policy.build())
         .build();
     let mut builder = SessionBuilder::new()
+        // A node counts time for each connection apart: what follows on another one could seem to come before.
+        .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
         .known_nodes(&config.contact_points)
         .connection_timeout(CONNECT_TIMEOUT)
         .fetch_schema_metadata(true)
