@@ -10,15 +10,17 @@ use tokio::sync::OnceCell;
 
 mod cluster;
 
-static SHARED: OnceCell<Config> = OnceCell::const_new();
+static CASES: OnceCell<Config> = OnceCell::const_new();
+/// Engines work off whatever notes they find, also those that a case has just left.
+static ENGINES: OnceCell<Config> = OnceCell::const_new();
 
-/// Stores in the keyspace that all cases share: making one takes seconds.
-struct Inboxes;
+/// Stores in a keyspace that several cases share: making one takes seconds.
+struct Inboxes(&'static OnceCell<Config>);
 
 #[async_trait]
 impl StoreFactory for Inboxes {
     async fn open(&self) -> Result<Opened, Skip> {
-        let config = SHARED.get_or_try_init(|| async {
+        let config = self.0.get_or_try_init(|| async {
             let config = cluster::fresh().await?;
             drop(cluster::store(&config).await);
             Ok(config)
@@ -45,6 +47,6 @@ async fn stores(config: &Config) -> Stores {
     Stores::new(messages).with_inbox(inbox)
 }
 
-chat_testkit::inbox_store_suite!(Inboxes);
-chat_testkit::hostile_entries!(Inboxes);
-chat_testkit::log_store_model!(Inboxes);
+chat_testkit::inbox_store_suite!(Inboxes(&CASES));
+chat_testkit::hostile_entries!(Inboxes(&ENGINES));
+chat_testkit::log_store_model!(Inboxes(&CASES));
