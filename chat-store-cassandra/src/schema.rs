@@ -54,7 +54,8 @@ pub async fn apply_schema(config: &Config) -> Result<Epoch, OpenError> {
 }
 
 /// Begins another life of the keyspace, as after a backup was restored: clients drop what they know, and everything that
-/// follows from the logs is forgotten and written again from them. Stop all chat servers before.
+/// follows from the logs is forgotten and written again from them. Inboxes stay as the backup has them: what is told from now
+/// on wins over them, so that each row follows its log again from the next append on. Stop all chat servers before.
 ///
 /// # Errors
 /// As [`apply_schema`].

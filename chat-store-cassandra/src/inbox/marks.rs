@@ -139,17 +139,14 @@ impl Marks {
             own.find(|(_, own)| own.raised).map(|(n, own)| (*n, *own))
         };
         let replaces = last_raised(self).filter(|raised| last_raised(known) != Some(*raised));
-        let waiting = self.own.iter().map(|(n, own)| (*n, *own));
-        let waiting: Vec<_> = waiting
-            .filter(|(n, own)| !own.raised && !known.own.contains_key(n))
-            .collect();
         let too_many = self.own.len().saturating_sub(OWN_MAX);
+        let kept = || self.own.iter().map(|(n, own)| (*n, *own)).skip(too_many);
         // The first to be kept takes the place of all before it.
-        let first_kept = self.own.iter().nth(too_many).filter(|_| too_many > 0);
-        let first_kept = first_kept.map(|(n, own)| (*n, *own));
+        let first_kept = kept().next().filter(|_| too_many > 0);
+        let is_new = |(n, own): &(u64, Own)| !own.raised && !known.own.contains_key(n);
         OwnWrites {
             replaces: replaces.into_iter().chain(first_kept).collect(),
-            waiting,
+            waiting: kept().filter(is_new).collect(),
         }
     }
 }
@@ -283,6 +280,10 @@ mod tests {
             }
             assert!(marks.own.len() <= OWN_MAX);
         }
+        let known = begun();
+        let mut marks = known.clone();
+        (2..200).for_each(|n| marks.tell_own(at(n)));
+        assert_eq!(marks.own_since(&known).waiting.len(), OWN_MAX);
     }
 
     #[test]
