@@ -42,7 +42,7 @@ pub struct Arguments {
 #[derive(Clone, Debug, Default, Args)]
 pub struct StoresArguments {
     /// Messages and inboxes [default: chat.db in the data folder]: sqlite:PATH, postgres://USER@HOST/DATABASE or
-    /// cassandra://HOST[,HOST]/KEYSPACE?dc=DATACENTER
+    /// `cassandra://HOST[,HOST]/KEYSPACE?dc=DATACENTER`
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub messages: Option<Secret>,
     /// Users and accounts [default: chat.db in the data folder]: sqlite:PATH or postgres://USER@HOST/DATABASE
