@@ -203,6 +203,57 @@ async fn an_inbox_store_that_refuses_is_told_again() -> Result {
     Ok(())
 }
 
+/// A replay that has read the log to its end knows nothing of what is left to copy from then on.
+#[tokio::test(start_paused = true)]
+async fn what_fails_while_a_replay_ends_is_told_by_the_next_one() -> Result {
+    let fleet = Fleet::over(MemoryStore::key_value());
+    let node = fleet.node("one");
+    let channel = node.room().await?;
+    node.script.plan("inbox.fan_out", &[Step::Fail]);
+    node.say(channel, "second").await?;
+    let read_the_end = [Step::Pass, Step::AnswerLate];
+    node.script.plan("messages.entries", &read_the_end);
+    tokio::time::sleep(TAKEN).await;
+    assert!(
+        fleet.is_told("bob", channel).await?,
+        "the replay has come to the end"
+    );
+    node.script.plan("inbox.fan_out", &[Step::Fail]);
+    node.say(channel, "third").await?;
+    node.script.let_on();
+    tokio::time::sleep(TAKEN).await;
+    assert!(fleet.is_told("bob", channel).await?);
+    node.engine.shutdown().await;
+    Ok(())
+}
+
+/// The inboxes of one channel cannot be told, those of others are.
+#[tokio::test(start_paused = true)]
+async fn one_channel_that_fails_does_not_hold_up_the_others() -> Result {
+    let fleet = Fleet::over(MemoryStore::key_value());
+    let (node, other) = (fleet.node("one"), fleet.node("other"));
+    let channels = [node.room().await?, node.room().await?];
+    node.script.plan("inbox.fan_out", &ALWAYS);
+    for channel in channels {
+        node.say(channel, "second").await?;
+    }
+    node.kill();
+    // Whichever comes first fails in the first look, and in no other.
+    other.script.plan("messages.load", &[Step::Fail]);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let mut told = 0;
+    for channel in channels {
+        told += usize::from(fleet.is_told("bob", channel).await?);
+    }
+    assert!(told >= 1, "one of the two is taken in the same look");
+    tokio::time::sleep(TAKEN).await;
+    for channel in channels {
+        assert!(fleet.is_told("bob", channel).await?);
+    }
+    other.engine.shutdown().await;
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_append_whose_answer_nobody_got_is_copied_all_the_same() -> Result {
     let fleet = Fleet::over(MemoryStore::key_value());

@@ -35,6 +35,8 @@ use crate::ports::{FanOutMark, MembersQuery, PortError};
 
 /// Marks of dead nodes that are taken at one look.
 const TAKEN_MAX: usize = 64;
+/// Leases are counted from 1.
+const NO_LEASE: u64 = 0;
 
 /// What this node may not have told yet.
 pub(super) struct Copies {
@@ -53,22 +55,47 @@ struct Marked {
     /// Under which lease the mark was kept.
     lease: u64,
     kept_at: Instant,
-    used_at: Instant,
     /// Appends whose news are on their way.
     under_way: u32,
-    /// Something could not be copied, or may still come.
-    unfinished: bool,
+    /// How often something was left to copy, and how many of these times it was copied since. Counted, because something
+    /// more may be left while a replay is under way that has read the log already.
+    left: u64,
+    copied: u64,
     /// Until then an append that had no answer may come to be.
     awaited_until: Option<Instant>,
 }
 
-/// How it ended to tell of an append.
+impl Marked {
+    fn new(after: Seq, lease: u64, now: Instant) -> Self {
+        Self {
+            after,
+            lease,
+            kept_at: now,
+            under_way: 0,
+            left: 0,
+            copied: 0,
+            awaited_until: None,
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.copied >= self.left && self.awaited_until.is_none()
+    }
+}
+
+/// Something that is left to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Unfinished {
+    channel: ChannelId,
+    after: Seq,
+    left: u64,
+}
+
+/// How an append ended of which others are to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FanOut {
-    /// Everything is copied, or there was nothing to copy.
+    /// It is known what became of it.
     Done,
-    /// Something is not.
-    Failed,
     /// The append had no answer, and may still come to be.
     Unknown,
 }
@@ -92,46 +119,33 @@ impl Copies {
     }
 
     /// Notes that the channel is used; false when no mark of it is kept under this lease.
-    fn is_marked(&self, channel: ChannelId, lease: u64, now: Instant) -> bool {
+    fn is_marked(&self, channel: ChannelId, lease: u64) -> bool {
         let mut marked = lock(&self.marked);
         let Some(mark) = marked.get_mut(&channel).filter(|mark| mark.lease == lease) else {
             return false;
         };
         mark.under_way += 1;
-        mark.used_at = now;
         true
     }
 
     fn note(&self, channel: ChannelId, after: Seq, lease: u64, now: Instant) {
         let mut marked = lock(&self.marked);
-        let mark = marked.entry(channel).or_insert(Marked {
-            after,
-            lease,
-            kept_at: now,
-            used_at: now,
-            under_way: 0,
-            unfinished: false,
-            awaited_until: None,
-        });
+        let mark = marked
+            .entry(channel)
+            .or_insert(Marked::new(after, lease, now));
         mark.under_way += 1;
-        (mark.lease, mark.used_at) = (lease, now);
+        mark.lease = lease;
     }
 
     /// Has the copies behind `after` made again, soon.
     fn want_replay(&self, channel: ChannelId, after: Seq, now: Instant) {
         let mut marked = lock(&self.marked);
-        let mark = marked.entry(channel).or_insert(Marked {
-            after,
-            // Of no lease: the next append keeps the mark.
-            lease: 0,
-            kept_at: now,
-            used_at: now,
-            under_way: 0,
-            unfinished: true,
-            awaited_until: None,
-        });
+        // Of no lease: the next append keeps the mark.
+        let mark = marked
+            .entry(channel)
+            .or_insert(Marked::new(after, NO_LEASE, now));
         mark.after = mark.after.min(after);
-        mark.unfinished = true;
+        mark.left += 1;
     }
 
     /// Where the mark of this channel stands, if there is one.
@@ -147,29 +161,29 @@ impl Copies {
         mark.under_way = mark.under_way.saturating_sub(1);
         match ended {
             FanOut::Done => {}
-            FanOut::Failed => mark.unfinished = true,
-            FanOut::Unknown => {
-                mark.unfinished = true;
-                mark.awaited_until = Some(now + kept);
-            }
+            FanOut::Unknown => mark.awaited_until = Some(now + kept),
         }
     }
 
-    /// Everything behind the mark was copied.
-    fn replayed(&self, channel: ChannelId, now: Instant) {
-        if let Some(mark) = lock(&self.marked).get_mut(&channel) {
-            mark.awaited_until = mark.awaited_until.filter(|until| now < *until);
-            mark.unfinished = mark.awaited_until.is_some();
+    /// Everything was copied that was left when the replay began, at `began`.
+    fn replayed(&self, done: Unfinished, began: Instant) {
+        if let Some(mark) = lock(&self.marked).get_mut(&done.channel) {
+            mark.copied = mark.copied.max(done.left);
+            mark.awaited_until = mark.awaited_until.filter(|until| began < *until);
         }
     }
 
-    fn unfinished(&self) -> Vec<(ChannelId, Seq)> {
+    fn unfinished(&self) -> Vec<Unfinished> {
         let marked = lock(&self.marked);
         let unfinished = marked
             .iter()
-            .filter(|(_, mark)| mark.unfinished && mark.under_way == 0);
+            .filter(|(_, mark)| mark.under_way == 0 && !mark.is_finished());
         let mut unfinished: Vec<_> = unfinished
-            .map(|(channel, mark)| (*channel, mark.after))
+            .map(|(channel, mark)| Unfinished {
+                channel: *channel,
+                after: mark.after,
+                left: mark.left,
+            })
             .collect();
         unfinished.sort();
         unfinished
@@ -179,7 +193,7 @@ impl Copies {
     fn take_finished(&self, now: Instant, kept: Duration) -> Vec<ChannelId> {
         let mut marked = lock(&self.marked);
         let is_done = |mark: &Marked| {
-            mark.under_way == 0 && !mark.unfinished && now.duration_since(mark.kept_at) >= kept
+            mark.under_way == 0 && mark.is_finished() && now.duration_since(mark.kept_at) >= kept
         };
         let mut done: Vec<ChannelId> = marked
             .iter()
@@ -212,9 +226,7 @@ impl Engine {
     /// Drops the marks for which nothing is left to do; others are taken by another node once the lease has ended.
     pub(super) async fn leave_copies(&self) {
         let inner = &self.inner;
-        if inner.copies.owner.is_some()
-            && let Err(error) = inner.drop_finished(Duration::ZERO).await
-        {
+        if let Err(error) = inner.drop_finished(Duration::ZERO).await {
             tracing::warn!(%error, "fan-out marks stay; another server will look after them");
         }
     }
@@ -232,7 +244,7 @@ impl Inner {
             return Ok(());
         };
         let lease = self.held_lease(owner).await?;
-        if copies.is_marked(channel, lease, Instant::now()) {
+        if copies.is_marked(channel, lease) {
             return Ok(());
         }
         let _keeping = copies.dropping.read().await;
@@ -305,7 +317,7 @@ impl Inner {
         if !copied {
             self.copy_again(channel, before.head().seq);
         }
-        self.end_fan_out(channel, if copied { FanOut::Done } else { FanOut::Failed });
+        self.end_fan_out(channel, FanOut::Done);
     }
 
     /// Copies whatever the log holds behind `after`, where inboxes are not derived.
@@ -320,61 +332,80 @@ impl Inner {
         }
     }
 
+    /// The lease is renewed beside everything else: a long replay must not end it.
     async fn keep_up_copies(&self) {
         let look_every = self.parts.settings.fan_out_lease / 3;
-        loop {
-            if let Err(error) = self.keep_up_copies_once().await {
-                tracing::warn!(%error, "inboxes could not be looked after; trying again");
+        let leases = async {
+            while let Some(owner) = &self.copies.owner {
+                note_failure("renew the lease", self.renew_lease(owner).await.map(drop));
+                tokio::time::sleep(look_every).await;
             }
-            tokio::time::sleep(look_every).await;
-        }
+        };
+        let looks = async {
+            loop {
+                self.finish_copies().await;
+                note_failure(
+                    "drop the marks of what was told",
+                    self.drop_finished(self.parts.settings.fan_out_mark_kept)
+                        .await,
+                );
+                note_failure(
+                    "take over from servers that are gone",
+                    self.take_over().await,
+                );
+                tokio::time::sleep(look_every).await;
+            }
+        };
+        futures_util::join!(leases, looks);
     }
 
-    async fn keep_up_copies_once(&self) -> Result<(), PortError> {
-        if let Some(owner) = &self.copies.owner {
-            self.renew_lease(owner).await?;
+    /// Copies what could not be copied when it was appended.
+    async fn finish_copies(&self) {
+        for unfinished in self.copies.unfinished() {
+            let began = Instant::now();
+            let replayed = self
+                .replay_copies(unfinished.channel, unfinished.after)
+                .await;
+            if replayed.is_ok() {
+                self.copies.replayed(unfinished, began);
+            }
+            note_failure("copy what was appended to the inboxes", replayed);
         }
-        for (channel, after) in self.copies.unfinished() {
-            self.replay_copies(channel, after).await?;
-            self.copies.replayed(channel, Instant::now());
-        }
-        if self.copies.owner.is_some() {
-            self.drop_finished(self.parts.settings.fan_out_mark_kept)
-                .await?;
-            self.take_over().await?;
-        }
-        Ok(())
     }
 
     async fn drop_finished(&self, kept: Duration) -> Result<(), PortError> {
-        let Some(owner) = &self.copies.owner else {
-            return Ok(());
-        };
         let _dropping = self.copies.dropping.write().await;
         let done = self.copies.take_finished(Instant::now(), kept);
-        if done.is_empty() {
-            return Ok(());
+        match &self.copies.owner {
+            // If this fails the marks stay in the store until the lease ends, and are then found to be of no use.
+            Some(owner) if !done.is_empty() => {
+                self.parts.inbox.drop_fan_out_marks(owner, &done).await
+            }
+            Some(_) | None => Ok(()),
         }
-        // If this fails the marks stay in the store until the lease ends, and are then found to be of no use.
-        self.parts.inbox.drop_fan_out_marks(owner, &done).await
     }
 
     /// Does what nodes that are gone have left.
     async fn take_over(&self) -> Result<(), PortError> {
-        let inbox = &self.parts.inbox;
+        let Some(owner) = &self.copies.owner else {
+            return Ok(());
+        };
         let now = self.parts.clock.now();
-        for mark in inbox.orphaned_fan_out_marks(now, TAKEN_MAX).await? {
-            if Some(&mark.owner) == self.copies.owner.as_ref() {
-                continue;
+        let marks = self.parts.inbox.orphaned_fan_out_marks(now, TAKEN_MAX);
+        for mark in marks.await? {
+            if mark.owner != *owner {
+                note_failure("tell what another server left", self.take_mark(&mark).await);
             }
-            tracing::info!(channel = %mark.channel, owner = %mark.owner, "another server is gone; telling what it may not have told");
-            self.replay_copies(mark.channel, mark.after).await?;
-            self.tell_everybody(mark.channel).await?;
-            inbox
-                .drop_fan_out_marks(&mark.owner, &[mark.channel])
-                .await?;
         }
         Ok(())
+    }
+
+    async fn take_mark(&self, mark: &FanOutMark) -> Result<(), PortError> {
+        tracing::info!(channel = %mark.channel, owner = %mark.owner, "another server is gone; telling what it may not have told");
+        self.replay_copies(mark.channel, mark.after).await?;
+        self.tell_everybody(mark.channel).await?;
+        let inbox = &self.parts.inbox;
+        inbox.drop_fan_out_marks(&mark.owner, &[mark.channel]).await
     }
 
     /// Tells the members of a channel how far its log goes.
@@ -422,5 +453,12 @@ impl Inner {
         }
         lease.ends_at = lease.ends_at.max(Some(until));
         Ok(lease.number)
+    }
+}
+
+/// What failed is tried again at the next look; one channel that fails does not hold up the others.
+fn note_failure(what: &'static str, result: Result<(), PortError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, what, "inboxes could not be looked after; trying again");
     }
 }

@@ -43,7 +43,7 @@ pub struct EngineSettings {
     /// How long a node counts as alive after it last said so, where servers share an inbox store: three times as long as
     /// between two looks at the notes of others. The clocks of all nodes may differ by less.
     pub fan_out_lease: Duration,
-    /// Time without an append after which the note that nobody may have heard of one is dropped.
+    /// How long the note that nobody may have heard of an append is kept at least, so that a busy channel costs few of them.
     pub fan_out_mark_kept: Duration,
 }
 

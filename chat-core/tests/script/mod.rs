@@ -23,6 +23,8 @@ pub enum Step {
     WaitAndFail,
     /// It is refused, surely not done.
     Fail,
+    /// It is done, and its answer waits until it is let on.
+    AnswerLate,
     /// It is done, and nobody is told.
     LoseAnswer,
     Panic,
@@ -135,6 +137,11 @@ impl Layer for Script {
             Step::WaitAndFail => {
                 self.wait().await;
                 Err(PortError::unavailable(op, Retry::Safe))
+            }
+            Step::AnswerLate => {
+                let answer = call.await;
+                self.wait().await;
+                answer
             }
             Step::Fail => Err(PortError::unavailable(op, Retry::Safe)),
             Step::LoseAnswer => {
