@@ -90,6 +90,6 @@ fn set_up(folder: &PathBuf) -> Result<String, String> {
 fn script() -> Command {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut script = Command::new(root.join("scripts/set-up-cassandra"));
-    script.env("CHAT_CASSANDRA_PORT", PORT);
+    script.env("CHAT_TEST_CASSANDRA_PORT", PORT);
     script
 }
