@@ -34,6 +34,7 @@ mod caller;
 pub mod decorators;
 mod draft;
 mod engine;
+mod entry_at;
 pub mod inboxes;
 mod lock;
 pub mod memory;

@@ -418,6 +418,31 @@ async fn rows_are_right_on_both_sides_of_the_crossing() -> Result {
     Ok(())
 }
 
+/// Removed and added again, and then so many come that their rows are told of in parts.
+#[tokio::test]
+async fn who_came_back_is_not_taken_for_gone_in_any_part() -> Result {
+    use chat_core::inboxes::Copier;
+    use chat_core::ports::MessageStore;
+    use chat_core::proto::Role;
+    use chat_testkit::LogWriter;
+    use chat_testkit::names::{fresh_user, fresh_users};
+    let store = Arc::new(MemoryStore::key_value());
+    let messages: Arc<dyn MessageStore> = store.clone();
+    let (owner, first) = (fresh_user("owner"), [fresh_user("a")]);
+    let mut writer = LogWriter::group(&messages, &owner, &first).await;
+    writer.remove(&owner, &first).await;
+    writer.add(&owner, &first, Role::Member).await;
+    for crowd in fresh_users("crowd", 700).chunks(100) {
+        writer.add(&owner, crowd, Role::Member).await;
+    }
+    let copier = Copier::new(messages, store.clone(), 1_024);
+    copier.replay(writer.channel(), Seq(0)).await?;
+    let rows = store.rows(&first[0], &[writer.channel()]).await?;
+    assert_eq!(rows.len(), 1, "a member has a row");
+    assert_eq!(store.left(&first[0], Timestamp(0), 10).await?, []);
+    Ok(())
+}
+
 async fn connect(engine: &Engine, name: &str) -> Result<Session> {
     let device = DeviceId::from_uuid(uuid::Uuid::new_v4());
     let mut session = engine.connect(&user(name), device).await?;

@@ -10,6 +10,7 @@ use super::engine::{Engine, Inner};
 use super::history::Pages;
 use super::wish::Wish;
 use crate::caller::Caller;
+use crate::entry_at::entry_at;
 use crate::ports::{EntriesQuery, InboxRow, MarkKind, MembersQuery, PageLimit, Payload, PortError};
 
 /// Reads of a page of history that entries appended meanwhile may make void.
@@ -243,16 +244,7 @@ impl Inner {
         channel: ChannelId,
         seq: Seq,
     ) -> Result<Option<Entry>, PortError> {
-        let query = EntriesQuery {
-            channel,
-            after: seq.previous(),
-            limit: PageLimit {
-                entries: 1,
-                bytes: 1,
-            },
-        };
-        let page = self.parts.messages.entries(query).await?;
-        Ok(page.entries.into_iter().find(|entry| entry.seq == seq))
+        entry_at(&*self.parts.messages, channel, seq).await
     }
 
     pub(super) fn page_size(&self, asked: Option<u32>, default: usize) -> Result<usize, Rejection> {

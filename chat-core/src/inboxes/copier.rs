@@ -7,6 +7,7 @@ use chat_proto::channel::{Member, evolve};
 use chat_proto::{ChannelId, ChannelState, Entry, EntryKind, Limits, Seq, UserId};
 
 use super::update::{Appended, inbox_update, named_by};
+use crate::entry_at::entry_at;
 use crate::ports::{
     EntriesQuery, InboxStore, MembersQuery, MessageStore, MessagesQuery, PageLimit, PortError,
 };
@@ -107,13 +108,7 @@ impl Copier {
 
     /// To members whom the entries name only: the others of a large channel ask the log.
     async fn copy_few(&self, state: &ChannelState, entries: &[Entry]) -> Result<(), PortError> {
-        let named: BTreeSet<&UserId> = entries.iter().flat_map(named_by).collect();
-        let named: Vec<UserId> = named.into_iter().cloned().collect();
-        let mut members = BTreeMap::new();
-        for users in named.chunks(ROWS_MAX) {
-            let page = self.messages.memberships(state.id(), users).await?;
-            members.extend(page.found);
-        }
+        let members = self.named_members(state.id(), entries).await?;
         let targets = self.targets(state.id(), entries).await?;
         self.tell(Appended {
             state,
@@ -132,6 +127,8 @@ impl Copier {
         if let Some(roster) = state.roster() {
             return self.copy_to(state, roster, entries, true).await;
         }
+        // In every part: who came back is not to be taken for gone where another part holds them.
+        let named = self.named_members(state.id(), entries).await?;
         let mut after = None;
         loop {
             let query = MembersQuery {
@@ -141,12 +138,29 @@ impl Copier {
             };
             let page = self.messages.members(query).await?;
             after = page.members.last().map(|(user, _)| user.clone());
-            let members: BTreeMap<UserId, Member> = page.members.into_iter().collect();
+            let mut members: BTreeMap<UserId, Member> = page.members.into_iter().collect();
+            members.extend(named.clone());
             self.copy_to(state, &members, entries, true).await?;
             if !page.more {
                 return Ok(());
             }
         }
+    }
+
+    /// Those whom the entries add or remove, as far as they are members now.
+    async fn named_members(
+        &self,
+        channel: ChannelId,
+        entries: &[Entry],
+    ) -> Result<BTreeMap<UserId, Member>, PortError> {
+        let named: BTreeSet<&UserId> = entries.iter().flat_map(named_by).collect();
+        let named: Vec<UserId> = named.into_iter().cloned().collect();
+        let mut members = BTreeMap::new();
+        for users in named.chunks(ROWS_MAX) {
+            let page = self.messages.memberships(channel, users).await?;
+            members.extend(page.found);
+        }
+        Ok(members)
     }
 
     async fn copy_to(
@@ -231,16 +245,9 @@ impl Copier {
             .collect();
         let mut targets = BTreeMap::new();
         for seq in seqs {
-            let query = EntriesQuery {
-                channel,
-                after: seq.previous(),
-                limit: PageLimit {
-                    entries: 1,
-                    bytes: 1,
-                },
-            };
-            let page = self.messages.entries(query).await?;
-            let found = page.entries.into_iter().find(|entry| entry.seq == seq);
+            let found = entry_at(&*self.messages, channel, seq).await?;
+            // A log may name what is no message: nothing was done to it.
+            let found = found.filter(|entry| entry.kind.is_message());
             targets.extend(found.map(|entry| (seq, entry)));
         }
         Ok(targets)
