@@ -10,10 +10,7 @@ use crate::error::OpenError;
 use crate::sql::meta;
 
 /// Each brings the schema one version on.
-pub(crate) const MIGRATIONS: [&str; 2] = [
-    include_str!("../migrations/0001_initial.sql"),
-    include_str!("../migrations/0002_fan_out.sql"),
-];
+pub(crate) const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_initial.sql")];
 
 /// The number under which this program locks a schema.
 const LOCK: i32 = 0x6368_6174;
