@@ -9,6 +9,8 @@ use chat_core::ports::{PortError, Retry};
 use chat_proto::{ChannelId, Head, Seq};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::DeserializeRow;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
 use crate::config::READS_IN_FLIGHT_MAX;
@@ -138,6 +140,17 @@ impl Db {
             let places = rows.iter().zip(after.0 + 1..);
             rows.len() as u64 == expected && places.into_iter().all(|(row, seq)| row.seq().0 == seq)
         };
+        self.complete(op, statement, values, complete).await
+    }
+
+    /// Rows of which none may be missing: what a quorum has not agreed on yet is agreed on first.
+    async fn complete(
+        &self,
+        op: &'static str,
+        statement: &PreparedStatement,
+        values: impl SerializeRow + Copy,
+        complete: impl Fn(&[LogRow]) -> bool,
+    ) -> Result<Vec<LogRow>, PortError> {
         let rows = self.read(op, statement, values).await?;
         if complete(&rows) {
             return Ok(rows);
@@ -175,16 +188,7 @@ impl Db {
             rows.len() as u64 == expected && places.into_iter().all(|(row, seq)| row.seq().0 == seq)
         };
         let statement = &self.statements.newest_entries;
-        let rows = self.read(op, statement, values).await?;
-        if complete(&rows) {
-            return Ok(rows);
-        }
-        metrics::counter!("chat_cassandra_serial_reads_total").increment(1);
-        let rows = self.read(op, &serial(statement), values).await?;
-        if complete(&rows) {
-            return Ok(rows);
-        }
-        Err(incomplete(op))
+        self.complete(op, statement, values, complete).await
     }
 }
 
