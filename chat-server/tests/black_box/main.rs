@@ -23,26 +23,33 @@
 //! What a session does it does over every transport, and what is durable is so in every store: those tests are functions of
 //! [`over::Over`], run once for each by `over_every_transport!`, `over_every_transport_and_store!` and `over_every_store!`.
 
+/// Three tests of a function.
+macro_rules! over_transports {
+    ($test:ident) => {
+        use crate::over::Over;
+
+        #[tokio::test]
+        async fn websocket() {
+            super::$test(Over::WEBSOCKET).await;
+        }
+
+        #[tokio::test]
+        async fn poll() {
+            super::$test(Over::POLL).await;
+        }
+
+        #[tokio::test]
+        async fn events() {
+            super::$test(Over::EVENTS).await;
+        }
+    };
+}
+
 /// Makes of each of these functions three tests, as `two_users_talk::poll`.
 macro_rules! over_every_transport {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
-            use crate::over::Over;
-
-            #[tokio::test]
-            async fn websocket() {
-                super::$test(Over::WEBSOCKET).await;
-            }
-
-            #[tokio::test]
-            async fn poll() {
-                super::$test(Over::POLL).await;
-            }
-
-            #[tokio::test]
-            async fn events() {
-                super::$test(Over::EVENTS).await;
-            }
+            over_transports! { $test }
         }
     )+};
 }
@@ -51,22 +58,7 @@ macro_rules! over_every_transport {
 macro_rules! over_every_transport_and_store {
     ($($test:ident),+ $(,)?) => {$(
         mod $test {
-            use crate::over::Over;
-
-            #[tokio::test]
-            async fn websocket() {
-                super::$test(Over::WEBSOCKET).await;
-            }
-
-            #[tokio::test]
-            async fn poll() {
-                super::$test(Over::POLL).await;
-            }
-
-            #[tokio::test]
-            async fn events() {
-                super::$test(Over::EVENTS).await;
-            }
+            over_transports! { $test }
 
             #[tokio::test]
             async fn postgres() {
