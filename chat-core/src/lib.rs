@@ -6,6 +6,8 @@
 //! | [`ports`] | the traits that adapters implement; each one's documentation is its contract |
 //! | [`memory`] | adapters that keep everything in memory: the contracts as a program |
 //! | [`decorators`] | layers around any adapter: time limits, measurements, seeded chaos |
+//! | [`inboxes`] | what appends leave in inboxes that are not derived from the logs |
+//! | [`rows`] | what stores that keep rows have in common: an append as values, the rows of a transaction |
 //! | [`snowflake`] | message ids that sort by time |
 //! | `engine` | [`Engine`]: decides, appends and delivers |
 //! | `session` | [`Session`]: one device on one node, behind any transport |
@@ -39,6 +41,7 @@ pub mod inboxes;
 mod lock;
 pub mod memory;
 pub mod ports;
+pub mod rows;
 mod session;
 pub mod snowflake;
 

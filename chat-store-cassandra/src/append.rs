@@ -18,7 +18,7 @@ use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
 use scylla::value::{CqlValue, Row};
 
-use crate::batch::{LogBatch, LongBody, check};
+use crate::batch::{LogBatch, LongBody};
 use crate::error::write_failed;
 use crate::log::Part;
 use crate::store::Db;
@@ -35,7 +35,7 @@ enum Answer {
 
 impl Db {
     pub(crate) async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
-        check(OP, &append)?;
+        append.check(OP)?;
         let _lane = self.lanes.enter(append.channel).await;
         let outcome = self.append_to_log(&append).await?;
         if let AppendOutcome::Appended { durable } = outcome {

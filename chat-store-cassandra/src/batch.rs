@@ -1,9 +1,7 @@
 //! What is in a conditional batch.
 
-use std::collections::BTreeSet;
-
 use chat_core::ports::{Append, AppendRecord, PortError};
-use chat_proto::{ChannelId, ClientId, EntryKind, Limits, Seq, UserId};
+use chat_proto::{ChannelId, ClientId, EntryKind, Seq, UserId};
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::{CqlValue, MaybeUnset};
 use uuid::Uuid;
@@ -194,29 +192,6 @@ fn encode(
 /// A key as its column: the last 16 bytes are the client's, so no two keys are alike.
 pub(crate) fn key_column(sender: &UserId, client_id: ClientId) -> Vec<u8> {
     [sender.as_str().as_bytes(), client_id.as_bytes()].concat()
-}
-
-/// Refuses what no correct caller asks for. Two rows of one key in a batch would both be written: each is compared with
-/// what was there before.
-pub(crate) fn check(op: &'static str, append: &Append) -> Result<(), PortError> {
-    let misuse = |why: &'static str| Err(PortError::misuse(op).with_source(why));
-    if !(1..=Limits::APPEND_ENTRIES_MAX).contains(&append.records.len()) {
-        return misuse("an append has at least one record and no more than the limit");
-    }
-    let mut next = append.expected_head.next();
-    let mut keys = BTreeSet::new();
-    for AppendRecord { record, .. } in &append.records {
-        if record.channel != append.channel || record.entry.seq != next {
-            return misuse("the records are not the next ones of this log");
-        }
-        next = next.next();
-        if let Some(key) = record.key
-            && !keys.insert((&record.entry.from, key.client_id))
-        {
-            return misuse("one append has the same key twice");
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn set(value: CqlValue) -> Bound {

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_core::ports::{EntriesPage, EntriesQuery, PageLimit, PortError, Retry};
+use chat_core::ports::{EntriesPage, EntriesQuery, PortError, Retry};
+use chat_core::rows::Page;
 use chat_proto::{Body, ChannelId, Entry, EntryKind, Seq};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::DeserializeRow;
@@ -245,38 +246,5 @@ fn give(entry: &mut Entry, found: Option<Body>) {
         EntryKind::Message(message) => message.body = found,
         EntryKind::Edit(edit) => edit.body = found,
         _ => {}
-    }
-}
-
-/// What fits into a page: at least one item.
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
-    /// An item did not fit.
-    pub(crate) full: bool,
-    limit: PageLimit,
-    bytes: usize,
-}
-
-impl<T> Page<T> {
-    pub(crate) fn new(limit: PageLimit) -> Self {
-        Self {
-            items: Vec::new(),
-            full: false,
-            limit,
-            bytes: 0,
-        }
-    }
-
-    /// Takes the item if it fits; false: the page is full.
-    pub(crate) fn take(&mut self, item: T, bytes: usize) -> bool {
-        let total = self.bytes.saturating_add(bytes);
-        let fits = self.items.len() < self.limit.entries && total <= self.limit.bytes;
-        if !fits && !self.items.is_empty() {
-            self.full = true;
-            return false;
-        }
-        self.items.push(item);
-        self.bytes = total;
-        true
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_core::ports::{
     AnnotatedMessage, MessagesPage, MessagesQuery, PortError, Retry, Targets, TargetsQuery,
 };
+use chat_core::rows::Page;
 use chat_proto::channel::{Annotations, Target};
 use chat_proto::entry::StoredKind;
 use chat_proto::{ChannelId, ClientId, Entry, MessageId, Ordinal, Seq, Timestamp};
@@ -12,7 +13,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::DeserializeRow;
 use uuid::Uuid;
 
-use crate::bodies::Page;
 use crate::config::{CHUNK_ROWS, CHUNK_ROWS_MIN, READS_IN_FLIGHT_MAX};
 use crate::error::corrupt;
 use crate::log::Part;

@@ -1,23 +1,18 @@
 //! From rows to the types of chat.
 
 use chat_core::ports::PortError;
+use chat_core::rows::{BODY_FORMS, decode_body, encode_body, role_of};
 use chat_proto::channel::{CommandKey, ContentHash, Member};
 use chat_proto::entry::StoredKind;
-use chat_proto::{
-    Body, ClientId, DeviceId, Entry, MessageId, Ordinal, Role, Seq, Timestamp, UserId,
-};
+use chat_proto::{Body, ClientId, DeviceId, Entry, MessageId, Ordinal, Seq, Timestamp, UserId};
 use scylla::DeserializeRow;
 use uuid::Uuid;
 
 use crate::config::INLINE_BODY_BYTES_MAX;
 use crate::error::corrupt;
 
-/// A body that is the text itself.
-const FORM_TEXT: i8 = 0;
-/// A body as JSON.
-const FORM_JSON: i8 = 1;
 /// Added to the form of a body that is in the table of long ones.
-const FORM_LONG: i8 = 2;
+const FORM_LONG: i8 = BODY_FORMS;
 
 /// A row of an entry.
 #[derive(Clone, Debug, DeserializeRow)]
@@ -139,18 +134,8 @@ pub(crate) struct StoredBody {
 
 impl StoredBody {
     pub(crate) fn of(op: &'static str, body: &Body) -> Result<Self, PortError> {
-        let (form, bytes) = match body {
-            Body::Text {
-                text,
-                attachments,
-                data: None,
-            } if attachments.is_empty() => (FORM_TEXT, text.clone().into_bytes()),
-            body => {
-                let json = serde_json::to_vec(body);
-                let json = json.map_err(|error| PortError::misuse(op).with_source(error))?;
-                (FORM_JSON, json)
-            }
-        };
+        let encoded = encode_body(body.clone());
+        let (form, bytes) = encoded.map_err(|error| PortError::misuse(op).with_source(error))?;
         Ok(Self { form, bytes })
     }
 
@@ -166,14 +151,7 @@ impl StoredBody {
 }
 
 pub(crate) fn body(op: &'static str, form: i8, bytes: &[u8]) -> Result<Body, PortError> {
-    match form {
-        FORM_TEXT => {
-            let text = std::str::from_utf8(bytes).map_err(|error| corrupt(op, error))?;
-            Ok(Body::text(text))
-        }
-        FORM_JSON => serde_json::from_slice(bytes).map_err(|error| corrupt(op, error)),
-        _ => Err(corrupt(op, "no such form of a body")),
-    }
+    decode_body(form, bytes).map_err(|error| corrupt(op, error))
 }
 
 /// A row of a member, or of a role that came after the member had gone.
@@ -201,22 +179,6 @@ impl MemberRow {
             visible_from: Seq(visible_from.cast_unsigned()),
         }))
     }
-}
-
-/// A role as rows keep it; its order is that of the roles.
-pub(crate) fn role_number(role: Role) -> i8 {
-    match role {
-        Role::Guest => 0,
-        Role::Member => 1,
-        Role::Admin => 2,
-        Role::Owner => 3,
-    }
-}
-
-pub(crate) fn role_of(number: i8) -> Option<Role> {
-    [Role::Guest, Role::Member, Role::Admin, Role::Owner]
-        .into_iter()
-        .find(|role| role_number(*role) == number)
 }
 
 pub(crate) fn user(op: &'static str, text: &str) -> Result<UserId, PortError> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use chat_core::ports::PortError;
+use chat_core::rows::role_number;
 use chat_proto::channel::MemberChange;
 use chat_proto::{ChannelId, Entry, Seq};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -20,7 +21,7 @@ use crate::changes;
 use crate::config::{CHUNK_ROWS, READS_IN_FLIGHT_MAX};
 use crate::error::{corrupt, write_failed};
 use crate::log::Part;
-use crate::rows::{LogRow, role_number};
+use crate::rows::LogRow;
 use crate::store::{Bound, Db, bucket_column};
 
 const OP: &str = "messages.views";

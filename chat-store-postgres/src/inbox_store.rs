@@ -5,9 +5,10 @@ use chat_core::ports::{
     FanOutMark, InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark,
     MarkRise, PortError,
 };
+use chat_core::rows::bound;
 use chat_proto::{ChannelId, NodeId, Seq, Timestamp, UserId};
 
-use crate::decode::{Fields, bound};
+use crate::decode::Fields;
 use crate::message_store::{names, uuids};
 use crate::sql::rows::Binds;
 use crate::sql::{fan_out, inbox as sql};

@@ -8,6 +8,7 @@ use chat_core::ports::{
     KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
     MessagesQuery, PageLimit, PortError, SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
+use chat_core::rows::{Page, PreparedAppend, PreparedSet, bound, role_of};
 use chat_proto::channel::{Annotations, Member, Snapshot, Target};
 use chat_proto::entry::BodySet;
 use chat_proto::wire::Reaction;
@@ -15,11 +16,11 @@ use chat_proto::{ChannelId, Epoch, Head, Limits, MessageId, Record, Seq, Timesta
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::decode::{Fields, bound, role_of};
+use crate::decode::Fields;
 use crate::sql::rows::Binds;
 use crate::sql::{bodies, messages as sql};
 use crate::store::PostgresStore;
-use crate::writer::{BodyWrite, prepare, prepare_set};
+use crate::writer::BodyWrite;
 
 /// Bytes of entries that are loaded to fold on from an earlier state; beyond, a snapshot is loaded instead.
 const SINCE_BYTES_MAX: usize = 1024 * 1024;
@@ -60,7 +61,13 @@ impl MessageStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
-        self.writers.append(prepare(append)?).await
+        let prepared = PreparedAppend::of(append)?;
+        // Its channel's row would begin, and nothing come after it.
+        if prepared.expected_head == Seq(0) && !prepared.continues(Head::EMPTY) {
+            let why = "the first record's ordinal does not follow the head's";
+            return Err(PortError::misuse("messages.append").with_source(why));
+        }
+        self.writers.append(prepared).await
     }
 
     async fn heads(&self, channels: &[ChannelId]) -> Result<Vec<Head>, PortError> {
@@ -94,7 +101,7 @@ impl MessageStore for PostgresStore {
             }
         }
         Ok(EntriesPage {
-            entries: page.entries,
+            entries: page.items,
             head,
         })
     }
@@ -129,10 +136,10 @@ impl MessageStore for PostgresStore {
             }
         }
         if query.newest {
-            page.entries.reverse();
+            page.items.reverse();
         }
         Ok(MessagesPage {
-            messages: page.entries,
+            messages: page.items,
             as_of,
             more: page.full,
         })
@@ -159,7 +166,7 @@ impl MessageStore for PostgresStore {
     }
 
     async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
-        let prepared = prepare_set(BodySet {
+        let prepared = PreparedSet::of(BodySet {
             target: set.target,
             rev: set.rev,
             body: set.body.as_ref(),
@@ -379,7 +386,10 @@ fn roster(fields: &Fields<'_>) -> Result<BTreeMap<UserId, Member>, PortError> {
     rows.map(|((user, role), (joined, visible_from))| {
         let user = user.parse();
         let member = Member {
-            role: role_of(role).ok_or_else(|| fields.corrupt("no such role"))?,
+            role: i8::try_from(role)
+                .ok()
+                .and_then(role_of)
+                .ok_or_else(|| fields.corrupt("no such role"))?,
             joined: Seq(joined.cast_unsigned()),
             visible_from: Seq(visible_from.cast_unsigned()),
         };
@@ -399,38 +409,6 @@ fn members_of(rows: &[PgRow], op: &'static str) -> Result<(Seq, Vec<(UserId, Mem
         }
     }
     Ok((through, members))
-}
-
-/// Entries up to a limit of number and bytes; one at least.
-pub(crate) struct Page<T> {
-    limit: PageLimit,
-    pub(crate) entries: Vec<T>,
-    bytes: usize,
-    full: bool,
-}
-
-impl<T> Page<T> {
-    pub(crate) fn new(limit: PageLimit) -> Self {
-        Self {
-            limit,
-            entries: Vec::new(),
-            bytes: 0,
-            full: false,
-        }
-    }
-
-    /// Takes the entry if it fits; whether more may.
-    pub(crate) fn take(&mut self, entry: T, size_bytes: usize) -> bool {
-        let bytes = self.bytes.saturating_add(size_bytes);
-        let fits = self.entries.len() < self.limit.entries && bytes <= self.limit.bytes;
-        if fits || self.entries.is_empty() {
-            self.bytes = bytes;
-            self.entries.push(entry);
-        } else {
-            self.full = true;
-        }
-        !self.full
-    }
 }
 
 /// Channels as statements take them.

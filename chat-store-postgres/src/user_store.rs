@@ -8,11 +8,12 @@ use chat_core::ports::{
     ProfileWrite, RelationWrite, UserEntriesPage, UserEntriesQuery, UserStatus, UserStore,
     WrittenEntries,
 };
+use chat_core::rows::{Page, bound};
 use chat_proto::people::{ContactState, Prefs, Relation, UserEntry};
 use chat_proto::{ChannelId, DeviceId, Epoch, Seq, Timestamp, UserId};
 
-use crate::decode::{Fields, bound};
-use crate::message_store::{Page, names, uuids};
+use crate::decode::Fields;
+use crate::message_store::{names, uuids};
 use crate::sql::people;
 use crate::sql::rows::Binds;
 use crate::sql::users as sql;
@@ -90,7 +91,7 @@ impl UserStore for PostgresStore {
             }
         }
         Ok(UserEntriesPage {
-            entries: page.entries,
+            entries: page.items,
             head,
         })
     }

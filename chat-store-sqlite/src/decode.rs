@@ -1,11 +1,12 @@
 //! From rows to the types of chat.
 
 use chat_core::ports::{Device, FoundKey, PortError, Profile};
+use chat_core::rows::{decode_body, role_of};
 use chat_proto::channel::{CommandKey, ContentHash, Member, Snapshot};
 use chat_proto::entry::StoredKind;
 use chat_proto::people::{Prefs, Relation};
 use chat_proto::{
-    Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Role, Seq,
+    Body, ChannelId, ClientId, DeviceId, Entry, EntryKind, Head, MessageId, Ordinal, Seq,
     Timestamp, UserId,
 };
 use serde::Serialize;
@@ -13,11 +14,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
-
-/// A body that is the text itself.
-pub(crate) const FORM_TEXT: i64 = 0;
-/// A body as JSON.
-pub(crate) const FORM_JSON: i64 = 1;
 
 /// A row with the operation that read it, for errors that say where.
 pub(crate) struct Fields<'r> {
@@ -155,16 +151,9 @@ impl<'r> Fields<'r> {
         let Some(bytes) = self.value::<Option<&[u8]>>("body")? else {
             return Ok(None);
         };
-        match self.value::<i64>("form")? {
-            FORM_TEXT => {
-                let text = std::str::from_utf8(bytes).map_err(|error| self.corrupt(error))?;
-                Ok(Some(Body::text(text)))
-            }
-            FORM_JSON => serde_json::from_slice(bytes)
-                .map(Some)
-                .map_err(|error| self.corrupt(error)),
-            _ => Err(self.corrupt("no such form of a body")),
-        }
+        decode_body(self.value("form")?, bytes)
+            .map(Some)
+            .map_err(|error| self.corrupt(error))
     }
 
     fn client_id(&self) -> Result<Option<ClientId>, PortError> {
@@ -215,31 +204,10 @@ impl<'r> Fields<'r> {
     }
 }
 
-/// A role as rows keep it; its order is that of the roles.
-pub(crate) fn role_number(role: Role) -> i64 {
-    match role {
-        Role::Guest => 0,
-        Role::Member => 1,
-        Role::Admin => 2,
-        Role::Owner => 3,
-    }
-}
-
-pub(crate) fn role_of(number: i64) -> Option<Role> {
-    [Role::Guest, Role::Member, Role::Admin, Role::Owner]
-        .into_iter()
-        .find(|role| role_number(*role) == number)
-}
-
 /// The name on the wire of what is no more than a name there.
 pub(crate) fn name_of(named: &impl Serialize) -> String {
     match serde_json::to_value(named) {
         Ok(Value::String(name)) => name,
         Ok(_) | Err(_) => unreachable!("only what is a name on the wire is stored by its name"),
     }
-}
-
-/// A bound of a range: what lies beyond every stored number is the same as the highest.
-pub(crate) fn bound(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

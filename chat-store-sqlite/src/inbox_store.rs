@@ -5,9 +5,10 @@ use chat_core::ports::{
     InboxCapabilities, InboxPage, InboxQuery, InboxRow, InboxStore, LeftChannel, Mark, MarkRise,
     PortError,
 };
+use chat_core::rows::bound;
 use chat_proto::{ChannelId, Timestamp, UserId};
 
-use crate::decode::{Fields, bound};
+use crate::decode::Fields;
 use crate::message_store::{json_of_channels, json_of_users};
 use crate::sql::inbox as sql;
 use crate::sql::rows::Binds;

@@ -6,19 +6,20 @@ use async_trait::async_trait;
 use chat_core::ports::{
     AnnotatedMessage, Append, AppendOutcome, BodyNote, EntriesPage, EntriesQuery, FoundKey,
     KeyQuery, Loaded, MembersPage, MembersQuery, Memberships, MessageStore, MessagesPage,
-    MessagesQuery, PageLimit, PortError, SetBody, StoreCapabilities, Targets, TargetsQuery,
+    MessagesQuery, PortError, SetBody, StoreCapabilities, Targets, TargetsQuery,
 };
+use chat_core::rows::{Page, PreparedAppend, PreparedSet, bound, role_of};
 use chat_proto::channel::{Annotations, Member, Snapshot, Target};
 use chat_proto::entry::BodySet;
 use chat_proto::wire::Reaction;
 use chat_proto::{ChannelId, Epoch, Head, Limits, MessageId, Record, Seq, Timestamp, UserId};
 use sqlx::sqlite::SqliteRow;
 
-use crate::decode::{Fields, bound, role_of};
+use crate::decode::Fields;
 use crate::sql::rows::Binds;
 use crate::sql::{bodies, messages as sql};
 use crate::store::SqliteStore;
-use crate::writer::{BodyWrite, prepare, prepare_set};
+use crate::writer::BodyWrite;
 
 /// Bytes of entries that are loaded to fold on from an earlier state; beyond, a snapshot is loaded instead.
 const SINCE_BYTES_MAX: usize = 1024 * 1024;
@@ -65,7 +66,7 @@ impl MessageStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
-        self.writer.append(prepare(append)?).await
+        self.writer.append(PreparedAppend::of(append)?).await
     }
 
     async fn heads(&self, channels: &[ChannelId]) -> Result<Vec<Head>, PortError> {
@@ -105,7 +106,7 @@ impl MessageStore for SqliteStore {
             })
             .await?;
         Ok(EntriesPage {
-            entries: page.entries,
+            entries: page.items,
             head,
         })
     }
@@ -140,10 +141,10 @@ impl MessageStore for SqliteStore {
             })
             .await?;
         if query.newest {
-            page.entries.reverse();
+            page.items.reverse();
         }
         Ok(MessagesPage {
-            messages: page.entries,
+            messages: page.items,
             as_of,
             more: page.full,
         })
@@ -170,7 +171,7 @@ impl MessageStore for SqliteStore {
     }
 
     async fn set_body(&self, set: SetBody) -> Result<(), PortError> {
-        let prepared = prepare_set(BodySet {
+        let prepared = PreparedSet::of(BodySet {
             target: set.target,
             rev: set.rev,
             body: set.body.as_ref(),
@@ -389,7 +390,7 @@ fn snapshot(fields: &Fields<'_>) -> Result<Snapshot, PortError> {
 }
 
 fn roster(fields: &Fields<'_>, json: &str) -> Result<BTreeMap<UserId, Member>, PortError> {
-    let rows: Vec<(UserId, i64, Seq, Seq)> =
+    let rows: Vec<(UserId, i8, Seq, Seq)> =
         serde_json::from_str(json).map_err(|error| fields.corrupt(error))?;
     rows.into_iter()
         .map(|(user, role, joined, visible_from)| {
@@ -419,38 +420,6 @@ fn members_of(
         }
     }
     Ok((through, members))
-}
-
-/// Entries up to a limit of number and bytes; one at least.
-pub(crate) struct Page<T> {
-    limit: PageLimit,
-    pub(crate) entries: Vec<T>,
-    bytes: usize,
-    full: bool,
-}
-
-impl<T> Page<T> {
-    pub(crate) fn new(limit: PageLimit) -> Self {
-        Self {
-            limit,
-            entries: Vec::new(),
-            bytes: 0,
-            full: false,
-        }
-    }
-
-    /// Takes the entry if it fits; whether more may.
-    pub(crate) fn take(&mut self, entry: T, size_bytes: usize) -> bool {
-        let bytes = self.bytes.saturating_add(size_bytes);
-        let fits = self.entries.len() < self.limit.entries && bytes <= self.limit.bytes;
-        if fits || self.entries.is_empty() {
-            self.bytes = bytes;
-            self.entries.push(entry);
-        } else {
-            self.full = true;
-        }
-        !self.full
-    }
 }
 
 /// Channels as the JSON array of hexadecimal texts that statements unpack.

@@ -48,7 +48,7 @@ impl MessageStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<AppendOutcome, PortError> {
-        check(&append)?;
+        append.check("messages.append")?;
         let mut state = self.state();
         if let Some(refused) = self.refusal(&state, &append) {
             return Ok(refused);
@@ -271,28 +271,6 @@ impl State {
             }
         }
     }
-}
-
-/// Refuses what no correct caller asks for.
-fn check(append: &Append) -> Result<(), PortError> {
-    let misuse = |why: &'static str| Err(PortError::misuse("messages.append").with_source(why));
-    if !(1..=Limits::APPEND_ENTRIES_MAX).contains(&append.records.len()) {
-        return misuse("an append has at least one record and no more than the limit");
-    }
-    let mut next = append.expected_head.next();
-    let mut keys = BTreeSet::new();
-    for AppendRecord { record, .. } in &append.records {
-        if record.channel != append.channel || record.entry.seq != next {
-            return misuse("the records are not the next ones of this log");
-        }
-        next = next.next();
-        if let Some(key) = record.key
-            && !keys.insert((&record.entry.from, key.client_id))
-        {
-            return misuse("one append has the same key twice");
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use chat_proto::channel::{Annotations, ContentHash, Member, MemberChange, Snapshot, Target};
 use chat_proto::{
-    Body, ChannelId, ClientId, Entry, Epoch, Head, MessageId, Ordinal, Record, Seq, Timestamp,
-    UserId,
+    Body, ChannelId, ClientId, Entry, Epoch, Head, Limits, MessageId, Ordinal, Record, Seq,
+    Timestamp, UserId,
 };
 
 use super::PortError;
@@ -43,6 +43,34 @@ pub struct Append {
     /// The channel's state after all of them, without its roster. Present whenever one of them is not a message; what a
     /// store with views writes beside the log.
     pub state: Option<Snapshot>,
+}
+
+impl Append {
+    /// Refuses what no correct caller asks for: another number of records, places that do not follow each other, a key twice.
+    /// Rows of one key in one write would both be written: each is compared with what was there before.
+    ///
+    /// # Errors
+    /// `Misuse` of the operation `op`.
+    pub fn check(&self, op: &'static str) -> Result<(), PortError> {
+        let misuse = |why: &'static str| Err(PortError::misuse(op).with_source(why));
+        if !(1..=Limits::APPEND_ENTRIES_MAX).contains(&self.records.len()) {
+            return misuse("an append has at least one record and no more than the limit");
+        }
+        let mut next = self.expected_head.next();
+        let mut keys = BTreeSet::new();
+        for AppendRecord { record, .. } in &self.records {
+            if record.channel != self.channel || record.entry.seq != next {
+                return misuse("the records are not the next ones of this log");
+            }
+            next = next.next();
+            if let Some(key) = record.key
+                && !keys.insert((&record.entry.from, key.client_id))
+            {
+                return misuse("one append has the same key twice");
+            }
+        }
+        Ok(())
+    }
 }
 
 /// An entry to append, and what it means for the members.

@@ -1,6 +1,7 @@
 //! Brings rows up to what was appended: one mutation a user, side by side.
 
 use chat_core::ports::{InboxStanding, InboxUpdate, PortError, RowUpdate};
+use chat_core::rows::role_number;
 use chat_proto::Seq;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::value::{CqlValue, MaybeUnset};
@@ -9,7 +10,6 @@ use super::row::LEFT;
 use super::writes::RowWrites;
 use crate::batch::{number, optional, set};
 use crate::config::INBOX_WRITES_IN_FLIGHT_MAX;
-use crate::rows::role_number;
 use crate::store::{Bound, Db, column};
 
 const OP: &str = "inbox.fan_out";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chat_core::ports::PortError;
+use chat_core::rows::role_of;
 use chat_proto::channel::Member;
 use chat_proto::{Head, Seq, Timestamp};
 use scylla::DeserializeRow;
@@ -10,7 +11,6 @@ use uuid::Uuid;
 
 use super::marks::{Marks, Own};
 use crate::error::corrupt;
-use crate::rows::role_of;
 
 /// In place of a role: not a member any more.
 pub(super) const LEFT: i8 = -1;

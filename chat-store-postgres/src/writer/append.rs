@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chat_core::ports::{AppendOutcome, FoundKey, PortErrorKind, Retry};
+use chat_core::rows::PreparedAppend;
 use chat_proto::{ChannelId, Seq};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -11,7 +12,6 @@ use uuid::Uuid;
 use super::bodies::set_bodies;
 use super::damaged;
 use super::plan::{Heads, Known, Plan};
-use super::prepare::PreparedAppend;
 use super::rows::WantedKey;
 use crate::decode::Fields;
 use crate::error::WriteFailure;
@@ -123,7 +123,7 @@ async fn write_all(db: &mut PgConnection, plan: &mut Plan<'_>) -> Result<(), sql
     write(db, messages::UPSERT_LEFT, &members.left).await?;
     write(db, messages::UPDATE_ROLES, &members.roles).await?;
     // After the members: the first message of a new channel is read by its sender as any other.
-    write(db, inbox::RAISE_OWN, &plan.own_marks).await?;
+    write(db, inbox::RAISE_OWN, plan.own_marks.rows()).await?;
     if plan.targets.is_empty() {
         return Ok(());
     }

@@ -1,14 +1,12 @@
 //! Messages' bodies: set, erased, and notes that they are to be.
 
 use chat_core::ports::BodyNote;
+use chat_core::rows::{PreparedSet, SetRow, TargetKey, bound};
 use chat_proto::{ChannelId, Seq};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::plan::Heads;
-use super::prepare::PreparedSet;
-use super::targets::{SetRow, TargetKey};
-use crate::decode::bound;
 use crate::sql::bodies;
 use crate::sql::rows::{Binds, run, write};
 

@@ -1,10 +1,10 @@
 //! Notes of what may not have been told, and who lives.
 
 use chat_core::ports::FanOutMark;
+use chat_core::rows::bound;
 use chat_proto::{ChannelId, NodeId, Timestamp};
 use sqlx::postgres::PgConnection;
 
-use crate::decode::bound;
 use crate::message_store::uuids;
 use crate::sql::fan_out;
 use crate::sql::rows::{Binds, run};

@@ -4,7 +4,7 @@
 //!
 //! Nothing is remembered from one transaction to the next: other servers write as well. A transaction first locks the rows of
 //! everything that it writes about (`channels`, `user_heads`), in one order for everybody, and from then on it is alone
-//! with them. An append is turned into rows on its caller's task ([`prepare`]), set against the locked heads ([`plan`]), and
+//! with them. An append is turned into rows on its caller's task ([`PreparedAppend`](chat_core::rows::PreparedAppend)), set against the locked heads ([`plan`]), and
 //! written with the rows of all others, table by table ([`append`]).
 
 mod append;
@@ -14,17 +14,14 @@ mod marks;
 mod people;
 mod personal;
 mod plan;
-mod prepare;
 mod queue;
 mod rows;
-mod targets;
 mod task;
 mod transaction;
 
 pub(crate) use bodies::BodyWrite;
 pub(crate) use fan_out::FanOutWrite;
 pub(crate) use people::PersonWrite;
-pub(crate) use prepare::{prepare, prepare_set};
 pub(crate) use queue::WriteQueues;
 
 /// What is stored is not what was written.

@@ -6,13 +6,14 @@ use chat_core::ports::{
     Device, DeviceSeen, NewAccount, NewPassword, NewToken, PrefsWrite, ProfileWrite, RelationWrite,
     UserStatus, WrittenEntries,
 };
+use chat_core::rows::bound;
 use chat_proto::{DeviceId, Timestamp, UserId};
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
 use super::damaged;
 use super::personal;
-use crate::decode::{Fields, bound};
+use crate::decode::Fields;
 use crate::sql::rows::{Binds, first, run};
 use crate::sql::{accounts, people, users};
 

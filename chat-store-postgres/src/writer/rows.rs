@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use chat_core::ports::MarkRise;
-use chat_proto::{Head, Seq, UserId};
+use chat_core::rows::{
+    LeftRow, MemberKey, MemberRow, NewHead, OwnMarkRow, PinRow, PreparedBody, PreparedEntry,
+    PreparedKind, PreparedState, ReactionKey, ReactionRow, RepliesRow, RoleRow, SetRow, TargetKey,
+    WithheldRow, bound,
+};
+use chat_proto::{Seq, UserId};
 use uuid::Uuid;
 
-use super::prepare::{PreparedBody, PreparedEntry, PreparedKind, PreparedState};
-use crate::decode::bound;
 use crate::sql::rows::{Binds, Rows};
 
 /// A search for a key; `place` is the caller's number for it.
@@ -67,7 +70,7 @@ impl Rows for MessageRow<'_> {
             .column(rows, |row| content(row.entry))
             .column(rows, |row| row.detail)
             .column(rows, |row| row.entry.withheld)
-            .column(rows, |row| row.body.map(|(form, _)| *form))
+            .column(rows, |row| row.body.map(|(form, _)| i16::from(*form)))
             .column(rows, |row| row.body.map(|(_, bytes)| bytes.as_slice()));
     }
 }
@@ -116,13 +119,7 @@ pub(super) struct ChannelRow {
     pub(super) key: i64,
     /// Where it was before.
     pub(super) expected: Seq,
-    pub(super) head: Head,
-    pub(super) message: i64,
-    pub(super) at: i64,
-    /// The newest entry that is withheld from nobody; 0: none.
-    pub(super) active_at: i64,
-    /// The newest such message of the transaction; 0: none.
-    pub(super) last_message_seq: i64,
+    pub(super) new: NewHead,
 }
 
 impl Rows for ChannelRow {
@@ -130,12 +127,12 @@ impl Rows for ChannelRow {
         binds
             .column(rows, |row| row.key)
             .column(rows, |row| bound(row.expected.0))
-            .column(rows, |row| bound(row.head.seq.0))
-            .column(rows, |row| bound(row.head.n.0))
-            .column(rows, |row| row.message)
-            .column(rows, |row| row.at)
-            .column(rows, |row| row.active_at)
-            .column(rows, |row| row.last_message_seq);
+            .column(rows, |row| bound(row.new.head.seq.0))
+            .column(rows, |row| bound(row.new.head.n.0))
+            .column(rows, |row| row.new.message)
+            .column(rows, |row| row.new.at)
+            .column(rows, |row| row.new.active_at)
+            .column(rows, |row| row.new.last_message_seq);
     }
 }
 
@@ -155,34 +152,17 @@ impl Rows for StateRow<'_> {
     }
 }
 
-/// A user who is a member after the transaction and came in it.
-pub(super) struct MemberRow {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-    pub(super) role: i16,
-    pub(super) joined: i64,
-    pub(super) visible_from: i64,
-    /// The head that the adding entry made.
-    pub(super) read: Head,
-}
-
 impl Rows for MemberRow {
     fn bind(rows: &[Self], binds: &mut Binds) {
         binds
             .column(rows, |row| row.channel)
             .column(rows, |row| row.user.as_str())
-            .column(rows, |row| row.role)
+            .column(rows, |row| i16::from(row.role))
             .column(rows, |row| row.joined)
             .column(rows, |row| row.visible_from)
             .column(rows, |row| bound(row.read.seq.0))
             .column(rows, |row| bound(row.read.n.0));
     }
-}
-
-/// A member's row by its key, or one of `left_channels`.
-pub(super) struct MemberKey {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
 }
 
 impl Rows for MemberKey {
@@ -193,25 +173,13 @@ impl Rows for MemberKey {
     }
 }
 
-pub(super) struct RoleRow {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-    pub(super) role: i16,
-}
-
 impl Rows for RoleRow {
     fn bind(rows: &[Self], binds: &mut Binds) {
         binds
             .column(rows, |row| row.channel)
             .column(rows, |row| row.user.as_str())
-            .column(rows, |row| row.role);
+            .column(rows, |row| i16::from(row.role));
     }
-}
-
-pub(super) struct LeftRow {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-    pub(super) at: i64,
 }
 
 impl Rows for LeftRow {
@@ -238,14 +206,6 @@ impl Rows for MentionRow<'_> {
     }
 }
 
-/// A sender's own mark, which rises if it stands at `read_before`.
-pub(super) struct OwnMarkRow {
-    pub(super) channel: i64,
-    pub(super) user: Arc<str>,
-    pub(super) read_before: i64,
-    pub(super) to: Head,
-}
-
 impl Rows for OwnMarkRow {
     fn bind(rows: &[Self], binds: &mut Binds) {
         binds
@@ -265,5 +225,78 @@ impl Rows for MarkRise {
             .column(rows, |row| bound(row.to.seq.0))
             .column(rows, |row| bound(row.to.n.0))
             .column(rows, |row| bound(row.at.0));
+    }
+}
+
+impl Rows for TargetKey {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.channel)
+            .column(rows, |row| row.seq);
+    }
+}
+
+impl Rows for SetRow<'_> {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.target.channel)
+            .column(rows, |row| row.target.seq)
+            .column(rows, |row| row.rev)
+            .column(rows, |row| row.erases)
+            .column(rows, |row| row.body.map(|(form, _)| i16::from(*form)))
+            .column(rows, |row| row.body.map(|(_, bytes)| bytes.as_slice()));
+    }
+}
+
+impl Rows for ReactionKey<'_> {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.target.channel)
+            .column(rows, |row| row.target.seq)
+            .column(rows, |row| row.emoji.as_bytes())
+            .column(rows, |row| &*row.user);
+    }
+}
+
+impl Rows for ReactionRow<'_> {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.key.target.channel)
+            .column(rows, |row| row.key.target.seq)
+            .column(rows, |row| row.key.emoji.as_bytes())
+            .column(rows, |row| &*row.key.user)
+            .column(rows, |row| row.seq)
+            .column(rows, |row| row.withheld);
+    }
+}
+
+impl Rows for PinRow {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.target.channel)
+            .column(rows, |row| row.target.seq)
+            .column(rows, |row| &*row.only_for)
+            .column(rows, |row| row.seq)
+            .column(rows, |row| row.pinned);
+    }
+}
+
+impl Rows for RepliesRow {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.target.channel)
+            .column(rows, |row| row.target.seq)
+            .column(rows, |row| &*row.only_for)
+            .column(rows, |row| row.replies);
+    }
+}
+
+impl Rows for WithheldRow {
+    fn bind(rows: &[Self], binds: &mut Binds) {
+        binds
+            .column(rows, |row| row.channel)
+            .column(rows, |row| &*row.user)
+            .column(rows, |row| row.seq)
+            .column(rows, |row| row.at);
     }
 }

@@ -1,6 +1,7 @@
 //! What one transaction does, from BEGIN up to but without COMMIT.
 
 use chat_core::ports::AppendOutcome;
+use chat_proto::Seq;
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
@@ -43,7 +44,9 @@ async fn write_channels(
             Work::Raise(..) | Work::Body(..) | Work::FanOut(..) | Work::Person(..) => None,
         })
         .collect();
-    let begun = appends.iter().filter(|(_, append)| append.begins());
+    let begun = appends
+        .iter()
+        .filter(|(_, append)| append.expected_head == Seq(0));
     let begun = begun.map(|(_, append)| append.channel.as_uuid()).collect();
     let wanted = batch.iter().flat_map(Request::locks).collect();
     let mut heads = lock_channels(db, begun, wanted).await?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chat_core::ports::{AppendOutcome, FoundKey, PortError, PortErrorKind, Retry};
+use chat_core::rows::PreparedAppend;
 use chat_proto::{ChannelId, Seq};
 use sqlx::Executor;
 use sqlx::sqlite::SqliteConnection;
@@ -11,8 +12,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::bodies::set_bodies;
 use super::known::{Known, KnownChannels};
 use super::plan::{Heads, Plan};
-use super::prepare::PreparedAppend;
-use super::rows::{PlainRow, WantedKey};
+use super::rows::{LeftKey, PlainRow, WantedKey};
 use crate::decode::Fields;
 use crate::error::WriteFailure;
 use crate::sql::{bodies, inbox, messages, meta};
@@ -197,12 +197,13 @@ impl AppendStep<'_> {
             .await?;
         let members = plan.take_members();
         messages::INSERT_MEMBERS.write(db, &members.joined).await?;
-        messages::DELETE_LEFT.write(db, &members.back).await?;
+        let back: Vec<LeftKey<'_>> = members.back.iter().map(LeftKey).collect();
+        messages::DELETE_LEFT.write(db, &back).await?;
         messages::DELETE_MEMBERS.write(db, &members.gone).await?;
         messages::INSERT_LEFT.write(db, &members.left).await?;
         messages::UPDATE_ROLES.write(db, &members.roles).await?;
         // After the members: the first message of a new channel is read by its sender as any other.
-        inbox::RAISE_OWN.write(db, &plan.own_marks).await?;
+        inbox::RAISE_OWN.write(db, plan.own_marks.rows()).await?;
         if plan.targets.is_empty() {
             return Ok(());
         }

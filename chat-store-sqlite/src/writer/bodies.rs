@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use chat_core::ports::BodyNote;
+use chat_core::rows::{PreparedSet, SetRow, TargetKey, bound};
 use chat_proto::{ChannelId, Seq};
 use sqlx::sqlite::SqliteConnection;
 
 use super::plan::Heads;
-use super::prepare::PreparedSet;
 use super::rows::BodyRow;
 use super::statement::{damaged, run};
-use super::targets::{SetRow, TargetKey};
-use crate::decode::{Fields, bound};
+use crate::decode::Fields;
 use crate::sql::rows::{Binds, Row};
 use crate::sql::{bodies, messages};
 

@@ -1,6 +1,7 @@
 //! Changes of what a user has beside channels, each with the entries of the users' own logs that tell of it.
 
 use chat_core::ports::{PrefsWrite, ProfileWrite, RelationWrite, UserStatus, WrittenEntries};
+use chat_core::rows::bound;
 use chat_proto::people::{Prefs, PrefsChange, Relation, UserEntry, UserEntryKind};
 use chat_proto::{Seq, Timestamp, UserId};
 use sqlx::sqlite::SqliteConnection;
@@ -8,7 +9,7 @@ use sqlx::{Executor, Row};
 
 use super::people::see_user;
 use super::statement::{damaged, run};
-use crate::decode::{Fields, bound, name_of};
+use crate::decode::{Fields, name_of};
 use crate::message_store::{json_of_channels, json_of_users};
 use crate::sql::rows::Binds;
 use crate::sql::{people, users};

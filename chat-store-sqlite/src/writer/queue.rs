@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chat_core::ports::{AppendOutcome, MarkRise, PortError, PortErrorKind, Retry};
+use chat_core::rows::PreparedAppend;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::bodies::BodyWrite;
 use super::people::{PersonDone, PersonWrite};
-use super::prepare::PreparedAppend;
 use super::task::Writer;
 use crate::config::{WRITE_QUEUE_KIB_MAX, WRITE_QUEUE_MAX, WRITE_WAIT_MAX};
 use crate::error::WriteFailure;

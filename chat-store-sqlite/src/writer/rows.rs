@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use chat_core::ports::MarkRise;
-use chat_proto::{ChannelId, Head, UserId};
+use chat_core::rows::{
+    LeftRow, MemberKey, MemberRow, NewHead, OwnMarkRow, PinRow, PreparedBody, PreparedEntry,
+    PreparedKind, PreparedState, ReactionKey, ReactionRow, RepliesRow, RoleRow, TargetKey,
+    WithheldRow, bound,
+};
+use chat_proto::{ChannelId, UserId};
+use uuid::Uuid;
 
-use super::prepare::{PreparedBody, PreparedEntry, PreparedKind, PreparedState};
-use crate::decode::bound;
 use crate::sql::rows::{Binds, Row};
 
 impl Row for ChannelId {
@@ -21,7 +25,7 @@ impl Row for ChannelId {
 pub(super) struct KeyRow {
     pub(super) channel: i64,
     pub(super) sender: Arc<str>,
-    pub(super) client_id: [u8; 16],
+    pub(super) client_id: Uuid,
     pub(super) seq: i64,
 }
 
@@ -32,7 +36,7 @@ impl Row for KeyRow {
         binds
             .add(self.channel)
             .add(Arc::clone(&self.sender))
-            .add(self.client_id.as_slice())
+            .add(self.client_id.as_bytes().as_slice())
             .add(self.seq);
     }
 }
@@ -42,7 +46,7 @@ pub(super) struct WantedKey {
     pub(super) place: i64,
     pub(super) channel: i64,
     pub(super) sender: Arc<str>,
-    pub(super) client_id: [u8; 16],
+    pub(super) client_id: Uuid,
 }
 
 impl Row for WantedKey {
@@ -53,14 +57,14 @@ impl Row for WantedKey {
             .add(self.place)
             .add(self.channel)
             .add(Arc::clone(&self.sender))
-            .add(self.client_id.as_slice());
+            .add(self.client_id.as_bytes().as_slice());
     }
 }
 
 pub(super) struct MessageRow<'a> {
     pub(super) channel: i64,
     pub(super) entry: &'a PreparedEntry,
-    pub(super) client_id: &'a [u8; 16],
+    pub(super) client_id: &'a Uuid,
     pub(super) detail: Option<&'a [u8]>,
     pub(super) body: Option<BodyRow<'a>>,
 }
@@ -71,7 +75,7 @@ impl Row for MessageRow<'_> {
     fn bind(&self, binds: &mut Binds) {
         bind_entry(binds, self.channel, self.entry);
         binds
-            .add(self.client_id.as_slice())
+            .add(self.client_id.as_bytes().as_slice())
             .add(
                 self.entry
                     .key
@@ -131,7 +135,7 @@ impl Row for EventRow<'_> {
                 self.entry
                     .key
                     .as_ref()
-                    .map(|(client_id, _)| client_id.as_slice()),
+                    .map(|(client_id, _)| client_id.as_bytes().as_slice()),
             )
             .add(
                 self.entry
@@ -153,20 +157,19 @@ fn bind_entry(binds: &mut Binds, channel: i64, entry: &PreparedEntry) {
         .add(entry.message)
         .add(entry.at)
         .add(Arc::clone(&entry.sender))
-        .add(entry.device.as_ref().map(<[u8; 16]>::as_slice));
+        .add(
+            entry
+                .device
+                .as_ref()
+                .map(|device| device.as_bytes().as_slice()),
+        );
 }
 
 /// A channel's head after the transaction.
 pub(super) struct ChannelRow {
     pub(super) key: i64,
     pub(super) channel: ChannelId,
-    pub(super) head: Head,
-    pub(super) message: i64,
-    pub(super) at: i64,
-    /// The newest entry that is withheld from nobody; 0: none.
-    pub(super) active_at: i64,
-    /// The newest such message of the transaction; 0: none.
-    pub(super) last_message_seq: i64,
+    pub(super) new: NewHead,
 }
 
 impl Row for ChannelRow {
@@ -176,12 +179,12 @@ impl Row for ChannelRow {
         binds
             .add(self.key)
             .add(self.channel.as_bytes().as_slice())
-            .add(bound(self.head.seq.0))
-            .add(bound(self.head.n.0))
-            .add(self.message)
-            .add(self.at)
-            .add(self.active_at)
-            .add(self.last_message_seq);
+            .add(bound(self.new.head.seq.0))
+            .add(bound(self.new.head.n.0))
+            .add(self.new.message)
+            .add(self.new.at)
+            .add(self.new.active_at)
+            .add(self.new.last_message_seq);
     }
 }
 
@@ -203,17 +206,6 @@ impl Row for StateRow<'_> {
     }
 }
 
-/// A user who is a member after the transaction and came in it.
-pub(super) struct MemberRow {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-    pub(super) role: i64,
-    pub(super) joined: i64,
-    pub(super) visible_from: i64,
-    /// The head that the adding entry made.
-    pub(super) read: Head,
-}
-
 impl Row for MemberRow {
     const COLUMNS: usize = 7;
 
@@ -229,24 +221,12 @@ impl Row for MemberRow {
     }
 }
 
-/// A member's row by its key.
-pub(super) struct MemberKey {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-}
-
 impl Row for MemberKey {
     const COLUMNS: usize = 2;
 
     fn bind(&self, binds: &mut Binds) {
         binds.add(self.channel).add(self.user.as_str());
     }
-}
-
-pub(super) struct RoleRow {
-    pub(super) channel: i64,
-    pub(super) user: UserId,
-    pub(super) role: i64,
 }
 
 impl Row for RoleRow {
@@ -260,12 +240,6 @@ impl Row for RoleRow {
     }
 }
 
-pub(super) struct LeftRow {
-    pub(super) user: UserId,
-    pub(super) channel: i64,
-    pub(super) at: i64,
-}
-
 impl Row for LeftRow {
     const COLUMNS: usize = 3;
 
@@ -275,16 +249,13 @@ impl Row for LeftRow {
 }
 
 /// A row of `left_channels` by its key.
-pub(super) struct LeftKey {
-    pub(super) user: UserId,
-    pub(super) channel: i64,
-}
+pub(super) struct LeftKey<'a>(pub(super) &'a MemberKey);
 
-impl Row for LeftKey {
+impl Row for LeftKey<'_> {
     const COLUMNS: usize = 2;
 
     fn bind(&self, binds: &mut Binds) {
-        binds.add(self.user.as_str()).add(self.channel);
+        binds.add(self.0.user.as_str()).add(self.0.channel);
     }
 }
 
@@ -303,14 +274,6 @@ impl Row for MentionRow<'_> {
             .add(self.user.as_str())
             .add(self.seq);
     }
-}
-
-/// A sender's own mark, which rises if it stands at `read_before`.
-pub(super) struct OwnMarkRow {
-    pub(super) channel: i64,
-    pub(super) user: Arc<str>,
-    pub(super) read_before: i64,
-    pub(super) to: Head,
 }
 
 impl Row for OwnMarkRow {
@@ -360,5 +323,64 @@ impl<'a> MessageRow<'a> {
                 None
             }
         }
+    }
+}
+
+impl Row for TargetKey {
+    const COLUMNS: usize = 2;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds.add(self.channel).add(self.seq);
+    }
+}
+
+impl Row for ReactionKey<'_> {
+    const COLUMNS: usize = 4;
+
+    fn bind(&self, binds: &mut Binds) {
+        self.target.bind(binds);
+        binds.add(self.emoji.to_owned()).add(Arc::clone(&self.user));
+    }
+}
+
+impl Row for ReactionRow<'_> {
+    const COLUMNS: usize = 6;
+
+    fn bind(&self, binds: &mut Binds) {
+        self.key.bind(binds);
+        binds.add(self.seq).add(self.withheld);
+    }
+}
+
+impl Row for PinRow {
+    const COLUMNS: usize = 5;
+
+    fn bind(&self, binds: &mut Binds) {
+        self.target.bind(binds);
+        binds
+            .add(Arc::clone(&self.only_for))
+            .add(self.seq)
+            .add(self.pinned);
+    }
+}
+
+impl Row for RepliesRow {
+    const COLUMNS: usize = 4;
+
+    fn bind(&self, binds: &mut Binds) {
+        self.target.bind(binds);
+        binds.add(Arc::clone(&self.only_for)).add(self.replies);
+    }
+}
+
+impl Row for WithheldRow {
+    const COLUMNS: usize = 4;
+
+    fn bind(&self, binds: &mut Binds) {
+        binds
+            .add(self.channel)
+            .add(Arc::clone(&self.user))
+            .add(self.seq)
+            .add(self.at);
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::prepare::{PreparedBody, PreparedEntry, PreparedKind, PreparedSet};
-use crate::decode::bound;
-use crate::sql::rows::{Binds, Row};
+use super::append::{PreparedEntry, PreparedKind, PreparedSet};
+use super::body::PreparedBody;
+use super::numbers::bound;
 
 /// Collected entry by entry, so that each row is written once.
 #[derive(Default)]
-pub(super) struct TargetRows<'a> {
+pub struct TargetRows<'a> {
     sets: BTreeMap<TargetKey, SetRow<'a>>,
     /// Signs that were taken back, also where they were set again.
     reactions_gone: BTreeSet<ReactionKey<'a>>,
@@ -20,18 +20,24 @@ pub(super) struct TargetRows<'a> {
 }
 
 /// The rows, table by table.
-pub(super) struct TakenRows<'a> {
-    pub(super) sets: Vec<SetRow<'a>>,
-    pub(super) reactions_gone: Vec<ReactionKey<'a>>,
-    pub(super) reactions: Vec<ReactionRow<'a>>,
-    pub(super) pins: Vec<PinRow>,
-    pub(super) replies: Vec<RepliesRow>,
-    pub(super) withheld: Vec<WithheldRow>,
+pub struct TakenRows<'a> {
+    /// Bodies.
+    pub sets: Vec<SetRow<'a>>,
+    /// Signs that were taken back, also where they were set again.
+    pub reactions_gone: Vec<ReactionKey<'a>>,
+    /// Signs; one that is there already stays from when it was set first.
+    pub reactions: Vec<ReactionRow<'a>>,
+    /// Pins.
+    pub pins: Vec<PinRow>,
+    /// Messages that came to threads.
+    pub replies: Vec<RepliesRow>,
+    /// What senders alone see.
+    pub withheld: Vec<WithheldRow>,
 }
 
 impl<'a> TargetRows<'a> {
     /// Takes in the next entry of a log.
-    pub(super) fn take(&mut self, channel: i64, entry: &'a PreparedEntry) {
+    pub fn take(&mut self, channel: i64, entry: &'a PreparedEntry) {
         if entry.withheld {
             self.withhold(channel, entry);
         }
@@ -79,7 +85,8 @@ impl<'a> TargetRows<'a> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
             && self.reactions_gone.is_empty()
             && self.reactions.is_empty()
@@ -89,7 +96,7 @@ impl<'a> TargetRows<'a> {
     }
 
     /// All of it; nothing is left.
-    pub(super) fn take_rows(&mut self) -> TakenRows<'a> {
+    pub fn take_rows(&mut self) -> TakenRows<'a> {
         let taken = std::mem::take(self);
         TakenRows {
             sets: taken.sets.into_values().collect(),
@@ -130,27 +137,13 @@ impl<'a> TargetRows<'a> {
     }
 }
 
-impl PreparedEntry {
-    /// Who alone may see it; '' for everybody.
-    fn only_for(&self) -> Arc<str> {
-        if self.withheld {
-            Arc::clone(&self.sender)
-        } else {
-            Arc::from("")
-        }
-    }
-
-    /// Whether this user may see it.
-    pub(super) fn is_for(&self, user: &str) -> bool {
-        !self.withheld || *self.sender == *user
-    }
-}
-
 /// A message, by its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct TargetKey {
-    pub(super) channel: i64,
-    pub(super) seq: i64,
+pub struct TargetKey {
+    /// The store's short name of its channel.
+    pub channel: i64,
+    /// Its place.
+    pub seq: i64,
 }
 
 impl TargetKey {
@@ -162,25 +155,22 @@ impl TargetKey {
     }
 }
 
-impl Row for TargetKey {
-    const COLUMNS: usize = 2;
-
-    fn bind(&self, binds: &mut Binds) {
-        binds.add(self.channel).add(self.seq);
-    }
-}
-
 /// What a message's body becomes.
 #[derive(Clone, Copy)]
-pub(super) struct SetRow<'a> {
-    pub(super) target: TargetKey,
-    pub(super) rev: i64,
-    pub(super) body: Option<&'a PreparedBody>,
-    pub(super) erases: bool,
+pub struct SetRow<'a> {
+    /// Of which message.
+    pub target: TargetKey,
+    /// The entry that sets it.
+    pub rev: i64,
+    /// The body; none: erased.
+    pub body: Option<&'a PreparedBody>,
+    /// For ever.
+    pub erases: bool,
 }
 
 impl<'a> SetRow<'a> {
-    pub(super) fn of(channel: i64, set: &'a PreparedSet) -> Self {
+    /// The row of one change.
+    pub fn of(channel: i64, set: &'a PreparedSet) -> Self {
         Self {
             target: TargetKey {
                 channel,
@@ -195,88 +185,55 @@ impl<'a> SetRow<'a> {
 
 /// One user's sign.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ReactionKey<'a> {
-    target: TargetKey,
-    emoji: &'a str,
-    user: Arc<str>,
+pub struct ReactionKey<'a> {
+    /// On which message.
+    pub target: TargetKey,
+    /// The sign.
+    pub emoji: &'a str,
+    /// Whose.
+    pub user: Arc<str>,
 }
 
-impl Row for ReactionKey<'_> {
-    const COLUMNS: usize = 4;
-
-    fn bind(&self, binds: &mut Binds) {
-        self.target.bind(binds);
-        binds.add(self.emoji.to_owned()).add(Arc::clone(&self.user));
-    }
+/// A sign, and since when.
+pub struct ReactionRow<'a> {
+    /// Whose sign on what.
+    pub key: ReactionKey<'a>,
+    /// Since which entry.
+    pub seq: i64,
+    /// Only the user sees it.
+    pub withheld: bool,
 }
 
-pub(super) struct ReactionRow<'a> {
-    key: ReactionKey<'a>,
-    seq: i64,
-    withheld: bool,
-}
-
-impl Row for ReactionRow<'_> {
-    const COLUMNS: usize = 6;
-
-    fn bind(&self, binds: &mut Binds) {
-        self.key.bind(binds);
-        binds.add(self.seq).add(self.withheld);
-    }
-}
-
-pub(super) struct PinRow {
-    target: TargetKey,
-    only_for: Arc<str>,
-    seq: i64,
-    pinned: bool,
-}
-
-impl Row for PinRow {
-    const COLUMNS: usize = 5;
-
-    fn bind(&self, binds: &mut Binds) {
-        self.target.bind(binds);
-        binds
-            .add(Arc::clone(&self.only_for))
-            .add(self.seq)
-            .add(self.pinned);
-    }
+/// The last entry that pinned a message, or took the pin away.
+pub struct PinRow {
+    /// Which message.
+    pub target: TargetKey,
+    /// For whom alone it did; '' for everybody.
+    pub only_for: Arc<str>,
+    /// The entry.
+    pub seq: i64,
+    /// Which of the two.
+    pub pinned: bool,
 }
 
 /// Messages that came to a thread.
-pub(super) struct RepliesRow {
-    target: TargetKey,
-    only_for: Arc<str>,
-    replies: i64,
-}
-
-impl Row for RepliesRow {
-    const COLUMNS: usize = 4;
-
-    fn bind(&self, binds: &mut Binds) {
-        self.target.bind(binds);
-        binds.add(Arc::clone(&self.only_for)).add(self.replies);
-    }
+pub struct RepliesRow {
+    /// The message that began it.
+    pub target: TargetKey,
+    /// Who alone sees them; '' for everybody.
+    pub only_for: Arc<str>,
+    /// How many.
+    pub replies: i64,
 }
 
 /// What a sender alone sees of a channel's news.
-pub(super) struct WithheldRow {
-    channel: i64,
-    user: Arc<str>,
+pub struct WithheldRow {
+    /// The store's short name of the channel.
+    pub channel: i64,
+    /// Whose.
+    pub user: Arc<str>,
     /// The newest message; 0: none.
-    seq: i64,
-    at: i64,
-}
-
-impl Row for WithheldRow {
-    const COLUMNS: usize = 4;
-
-    fn bind(&self, binds: &mut Binds) {
-        binds
-            .add(self.channel)
-            .add(Arc::clone(&self.user))
-            .add(self.seq)
-            .add(self.at);
-    }
+    pub seq: i64,
+    /// When the newest of it came.
+    pub at: i64,
 }
