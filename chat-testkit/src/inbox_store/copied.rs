@@ -16,7 +16,7 @@ use crate::log_writer::{LogWriter, START};
 use crate::names::{fresh_channel, fresh_node, fresh_user, fresh_users};
 
 /// More marks than a store has while cases run side by side.
-const ALL_MARKS: usize = 10_000;
+pub(crate) const ALL_MARKS: usize = 10_000;
 
 /// What a group's life tells, in its order, from behind, each twice, and the first half last.
 pub async fn updates_converge_in_any_order(opened: Opened) {

@@ -29,6 +29,7 @@ pub use unread::{
     unread_is_arithmetic,
 };
 
+pub(crate) use copied::ALL_MARKS;
 pub(crate) use listing::paged as paged_rows;
 
 #[doc(hidden)]

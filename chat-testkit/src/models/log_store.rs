@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_core::ports::{BodyNote, EntriesQuery, InboxRow, MembersQuery, MessagesQuery, PageLimit};
+use chat_core::ports::{
+    BodyNote, EntriesQuery, FanOutMark, InboxRow, MembersQuery, MessagesQuery, PageLimit,
+};
 use chat_core::proto::channel::successor;
 use chat_core::proto::{
-    Body, ChannelId, Entry, EntryKind, Epoch, Head, Limits, Role, Seq, Timestamp, UserId,
+    Body, ChannelId, Entry, EntryKind, Epoch, Head, Limits, NodeId, Role, Seq, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
@@ -15,13 +17,13 @@ use super::log_steps::{LogStep, PageStep, steps};
 use super::logs::{Attempt, Log, Logs, USERS};
 use super::runner::Model;
 use crate::factory::Opened;
-use crate::inbox_store::paged_rows;
-use crate::log_writer::LogWriter;
+use crate::inbox_store::{ALL_MARKS, paged_rows};
+use crate::log_writer::{LogWriter, START, TICK_MS};
 use crate::message_store::{
     assert_annotated, assert_log, assert_members, assert_notes, assert_state, assert_targets,
     assert_within, every_message, found, key_query, messages_page,
 };
-use crate::names::fresh_channel;
+use crate::names::{fresh_channel, fresh_node};
 
 /// Steps after which every log is compared, not only the one of the step.
 const WHOLE_STEPS: u64 = 8;
@@ -39,6 +41,8 @@ pub struct LogStoreModel;
 pub struct Subject {
     opened: Opened,
     epoch: Epoch,
+    /// A node whose lease runs.
+    node: NodeId,
 }
 
 impl ReferenceStateMachine for LogStoreModel {
@@ -69,9 +73,12 @@ impl Model for LogStoreModel {
 
     async fn begin(opened: Opened, _: &Logs) -> Subject {
         let epoch = opened.messages().epoch().await;
+        let node = fresh_node("living");
+        live(&opened, &node).await;
         Subject {
             opened,
             epoch: epoch.expect("the store answers"),
+            node,
         }
     }
 
@@ -81,6 +88,7 @@ impl Model for LogStoreModel {
                 subject.opened = subject.opened.reopen().await;
                 let epoch = subject.opened.messages().epoch().await;
                 assert_eq!(epoch.expect("the store answers"), subject.epoch);
+                assert_lives(&subject.opened, &subject.node).await;
             }
             LogStep::Page(page) => subject.compare_page(after, page).await,
             _ => subject.take(&after.attempt).await,
@@ -98,6 +106,38 @@ impl Model for LogStoreModel {
         }
         subject
     }
+}
+
+/// A node begins something and is there to finish it.
+async fn live(opened: &Opened, node: &NodeId) {
+    let inbox = opened.inbox();
+    if !inbox.capabilities().is_shared {
+        return;
+    }
+    let until = Timestamp(START.0 + TICK_MS);
+    let renewed = inbox.renew_lease(node, until).await;
+    renewed.expect("the store answers");
+    let mark = FanOutMark {
+        owner: node.clone(),
+        channel: fresh_channel(),
+        after: Seq(0),
+    };
+    let kept = inbox.keep_fan_out_marks(vec![mark]).await;
+    kept.expect("the store answers");
+}
+
+/// Nobody else finishes it.
+async fn assert_lives(opened: &Opened, node: &NodeId) {
+    let inbox = opened.inbox();
+    if !inbox.capabilities().is_shared {
+        return;
+    }
+    let marks = inbox.orphaned_fan_out_marks(START, ALL_MARKS).await;
+    let mut marks = marks.expect("the store answers").into_iter();
+    assert!(
+        marks.all(|mark| mark.owner != *node),
+        "a mark is found once its owner's lease has ended"
+    );
 }
 
 impl Subject {

@@ -9,7 +9,7 @@ use chat_core::ports::{
 use chat_core::proto::people::{
     DirectFrom, Prefs, ProfileChange, RelationChange, Status, UserEntry,
 };
-use chat_core::proto::{Seq, Timestamp, UserId};
+use chat_core::proto::{Epoch, Seq, Timestamp, UserId};
 use proptest::option;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
@@ -33,6 +33,7 @@ pub struct UserStoreModel;
 /// The store, and what it gave that the model does not say.
 pub struct Subject {
     opened: Opened,
+    epoch: Epoch,
     /// The last rev of each user's status.
     revs: Vec<u64>,
 }
@@ -84,8 +85,10 @@ impl Model for UserStoreModel {
     }
 
     async fn begin(opened: Opened, _: &People) -> Subject {
+        let epoch = opened.users().epoch().await;
         Subject {
             opened,
+            epoch: epoch.expect("the store answers"),
             revs: vec![0; USERS],
         }
     }
@@ -93,6 +96,8 @@ impl Model for UserStoreModel {
     async fn step(mut subject: Subject, after: &People, step: PeopleStep) -> Subject {
         if matches!(step, PeopleStep::Reopen) {
             subject.opened = subject.opened.reopen().await;
+            let epoch = subject.opened.users().epoch().await;
+            assert_eq!(epoch.expect("the store answers"), subject.epoch);
         } else {
             let written = subject.take(after, step).await;
             assert_eq!(
